@@ -2,7 +2,8 @@
  * json.h - JSON documents: a tree in an arena, and a streaming writer.
  *
  * The parser takes RFC 8259 strictly: UTF-8 only, no trailing bytes, nesting bounded by
- * JSON_DEPTH; a repeated member name is refused (two readers would disagree on which
+ * JSON_DEPTH, the number of values by JSON_VALUES (a value takes some 50 bytes, so that a
+ * hostile "[0,0,…" stays affordable); a repeated member name is refused (two readers would disagree on which
  * counts). Integers that fit are exact int64; other numbers keep their text. Member
  * order is kept. Strings may hold no NUL (a "\u0000" is refused), so they are plain C
  * strings.
@@ -18,7 +19,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define JSON_DEPTH 64
+#define JSON_DEPTH  64
+#define JSON_VALUES 1000000
 
 enum json_type {
 	JSON_NULL,

@@ -27,13 +27,14 @@ void *arena_array(struct arena *arena, size_t count, size_t size) __attribute__(
 char *arena_strdup(struct arena *arena, const char *text) __attribute__((returns_nonnull));
 /* Copies length bytes and adds a NUL. */
 char *arena_memdup(struct arena *arena, const void *bytes, size_t length) __attribute__((returns_nonnull));
-char *arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3), returns_nonnull));
+char *arena_printf(struct arena *arena, const char *format, ...)
+	__attribute__((format(printf, 2, 3), returns_nonnull));
 char *arena_vprintf(struct arena *arena, const char *format, va_list ap)
 	__attribute__((format(printf, 2, 0), returns_nonnull));
 /* Gives everything back; the arena can be used again. */
 void arena_free(struct arena *arena);
 
-#define auto_arena	       __attribute__((cleanup(arena_free)))
+#define auto_arena             __attribute__((cleanup(arena_free)))
 #define arena_new(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
 
 /* A list of strings in an arena that grows and always ends with NULL, as execve wants. */

@@ -38,12 +38,12 @@ static inline int steal_fd(int *fd)
 }
 
 /* Takes a pointer out of its owner, which is left at NULL. */
-#define steal(pointer)                                                                                                 \
-	({                                                                                                             \
-		__auto_type steal_from_ = &(pointer);                                                                  \
-		__auto_type stolen_ = *steal_from_;                                                                    \
-		*steal_from_ = NULL;                                                                                   \
-		stolen_;                                                                                               \
+#define steal(pointer)                                                                                       \
+	({                                                                                                   \
+		__auto_type steal_from_ = &(pointer);                                                        \
+		__auto_type stolen_ = *steal_from_;                                                          \
+		*steal_from_ = NULL;                                                                         \
+		stolen_;                                                                                     \
 	})
 
 /* Closes *fd if it is open and leaves -1. */

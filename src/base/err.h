@@ -15,19 +15,19 @@
 
 enum err_kind {
 	ERR_NONE = 0,
-	ERR_SYSTEM,	    /* the kernel refused something that should have worked */
-	ERR_USAGE,	    /* the command line cannot be understood */
-	ERR_INVALID,	    /* a value, document or archive is malformed */
-	ERR_NOT_FOUND,	    /* no such image, container, file */
-	ERR_CONFLICT,	    /* the name is taken, the thing is in use or in the wrong state */
-	ERR_DENIED,	    /* not allowed: permissions, policy, credentials */
+	ERR_SYSTEM,         /* the kernel refused something that should have worked */
+	ERR_USAGE,          /* the command line cannot be understood */
+	ERR_INVALID,        /* a value, document or archive is malformed */
+	ERR_NOT_FOUND,      /* no such image, container, file */
+	ERR_CONFLICT,       /* the name is taken, the thing is in use or in the wrong state */
+	ERR_DENIED,         /* not allowed: permissions, policy, credentials */
 	ERR_UNSUPPORTED,    /* this host or this version cannot do it */
-	ERR_CORRUPT,	    /* something in the store does not match its digest or its format */
+	ERR_CORRUPT,        /* something in the store does not match its digest or its format */
 	ERR_UNREACHABLE,    /* a registry or another host does not answer */
-	ERR_NO_SPACE,	    /* disk, quota or memory is used up */
+	ERR_NO_SPACE,       /* disk, quota or memory is used up */
 	ERR_INTERRUPTED,    /* the user stopped it */
 	ERR_CANNOT_EXECUTE, /* the command is there but cannot be executed: 126 */
-	ERR_NO_COMMAND,	    /* the command is not in the container: 127 */
+	ERR_NO_COMMAND,     /* the command is not in the container: 127 */
 };
 
 struct err {

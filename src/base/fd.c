@@ -134,7 +134,8 @@ int fd_replace(int dir, const char *name, const void *bytes, size_t size, mode_t
 	uint64_t random;
 
 	fd_random(&random, sizeof random);
-	int length = snprintf(temporary, sizeof temporary, ".%s.%016llx.new", name, (unsigned long long)random);
+	int length =
+		snprintf(temporary, sizeof temporary, ".%s.%016llx.new", name, (unsigned long long)random);
 	if (length < 0 || (size_t)length >= sizeof temporary)
 		return -ENAMETOOLONG;
 	auto_close int fd = fd_open(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
@@ -313,7 +314,8 @@ ssize_t fd_receive(int socket, void *bytes, size_t size, int *fds, size_t *count
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header;
+		header = CMSG_NXTHDR(&message, header)) {
 		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
 			continue;
 		size_t sent = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);

@@ -49,11 +49,11 @@ struct json {
 
 /* Parses a whole document. what is its name for the error message ("manifest").
  * Fails with ERR_INVALID and the byte offset. The tree and its strings are the arena's. */
-struct json *json_parse(struct arena *arena, const char *text, size_t length, const char *what, struct err *e);
+struct json *json_parse(
+	struct arena *arena, const char *text, size_t length, const char *what, struct err *e);
 
 /* Walks an array or an object; does nothing where list is NULL or neither. */
-#define json_for_each(item, array)                                                                                     \
-	for (const struct json *item = json_first(array); item; item = item->next)
+#define json_for_each(item, array) for (const struct json *item = json_first(array); item; item = item->next)
 
 /* The first child, or NULL; takes NULL. */
 const struct json *json_first(const struct json *value);
@@ -86,7 +86,8 @@ void json_end_object(struct json_writer *w);
 void json_begin_array(struct json_writer *w, const char *key);
 void json_end_array(struct json_writer *w);
 void json_put_string(struct json_writer *w, const char *key, const char *value); /* NULL is null */
-void json_put_bytes(struct json_writer *w, const char *key, const char *bytes, size_t length); /* bad UTF-8 becomes U+FFFD */
+void json_put_bytes(struct json_writer *w, const char *key, const char *bytes,
+	size_t length); /* bad UTF-8 becomes U+FFFD */
 void json_put_integer(struct json_writer *w, const char *key, int64_t value);
 void json_put_bool(struct json_writer *w, const char *key, bool value);
 void json_put_null(struct json_writer *w, const char *key);

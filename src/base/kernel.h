@@ -13,11 +13,11 @@
 #include <sys/types.h>
 
 /* openat2(2) */
-#define KERNEL_RESOLVE_NO_XDEV	     0x01
+#define KERNEL_RESOLVE_NO_XDEV       0x01
 #define KERNEL_RESOLVE_NO_MAGICLINKS 0x02
 #define KERNEL_RESOLVE_NO_SYMLINKS   0x04
-#define KERNEL_RESOLVE_BENEATH	     0x08
-#define KERNEL_RESOLVE_IN_ROOT	     0x10
+#define KERNEL_RESOLVE_BENEATH       0x08
+#define KERNEL_RESOLVE_IN_ROOT       0x10
 
 struct kernel_open_how {
 	uint64_t flags;
@@ -28,28 +28,28 @@ struct kernel_open_how {
 int kernel_openat2(int dir, const char *path, const struct kernel_open_how *how);
 
 /* The mount API: fsopen(2), open_tree(2), move_mount(2), mount_setattr(2). */
-#define KERNEL_FSOPEN_CLOEXEC	     0x1
-#define KERNEL_FSCONFIG_SET_FLAG     0
-#define KERNEL_FSCONFIG_SET_STRING   1
-#define KERNEL_FSCONFIG_SET_FD	     5
-#define KERNEL_FSCONFIG_CMD_CREATE   6
-#define KERNEL_FSMOUNT_CLOEXEC	     0x1
-#define KERNEL_OPEN_TREE_CLONE	     0x1
-#define KERNEL_OPEN_TREE_CLOEXEC     O_CLOEXEC
-#define KERNEL_MOVE_MOUNT_F_EMPTY    0x04
-#define KERNEL_MOVE_MOUNT_T_SYMLINKS 0x10
-#define KERNEL_MOVE_MOUNT_T_EMPTY    0x40
-#define KERNEL_MOUNT_ATTR_RDONLY     0x01
-#define KERNEL_MOUNT_ATTR_NOSUID     0x02
-#define KERNEL_MOUNT_ATTR_NODEV	     0x04
-#define KERNEL_MOUNT_ATTR_NOEXEC     0x08
-#define KERNEL_MOUNT_ATTR__ATIME     0x70
-#define KERNEL_MOUNT_ATTR_NOATIME    0x10
+#define KERNEL_FSOPEN_CLOEXEC         0x1
+#define KERNEL_FSCONFIG_SET_FLAG      0
+#define KERNEL_FSCONFIG_SET_STRING    1
+#define KERNEL_FSCONFIG_SET_FD        5
+#define KERNEL_FSCONFIG_CMD_CREATE    6
+#define KERNEL_FSMOUNT_CLOEXEC        0x1
+#define KERNEL_OPEN_TREE_CLONE        0x1
+#define KERNEL_OPEN_TREE_CLOEXEC      O_CLOEXEC
+#define KERNEL_MOVE_MOUNT_F_EMPTY     0x04
+#define KERNEL_MOVE_MOUNT_T_SYMLINKS  0x10
+#define KERNEL_MOVE_MOUNT_T_EMPTY     0x40
+#define KERNEL_MOUNT_ATTR_RDONLY      0x01
+#define KERNEL_MOUNT_ATTR_NOSUID      0x02
+#define KERNEL_MOUNT_ATTR_NODEV       0x04
+#define KERNEL_MOUNT_ATTR_NOEXEC      0x08
+#define KERNEL_MOUNT_ATTR__ATIME      0x70
+#define KERNEL_MOUNT_ATTR_NOATIME     0x10
 #define KERNEL_MOUNT_ATTR_STRICTATIME 0x20
-#define KERNEL_MOUNT_ATTR_NODIRATIME 0x80
-#define KERNEL_MOUNT_ATTR_IDMAP	     0x00100000
+#define KERNEL_MOUNT_ATTR_NODIRATIME  0x80
+#define KERNEL_MOUNT_ATTR_IDMAP       0x00100000
 #define KERNEL_MOUNT_ATTR_NOSYMFOLLOW 0x00200000
-#define KERNEL_AT_RECURSIVE	     0x8000
+#define KERNEL_AT_RECURSIVE           0x8000
 
 struct kernel_mount_attr {
 	uint64_t attr_set;
@@ -67,9 +67,9 @@ int kernel_mount_setattr(int dir, const char *path, unsigned flags, const struct
 int kernel_pivot_root(const char *new_root, const char *put_old);
 
 /* clone3(2) */
-#define KERNEL_CLONE_NEWTIME	  0x00000080ULL
-#define KERNEL_CLONE_PIDFD	  0x00001000ULL
-#define KERNEL_CLONE_INTO_CGROUP  0x200000000ULL
+#define KERNEL_CLONE_NEWTIME     0x00000080ULL
+#define KERNEL_CLONE_PIDFD       0x00001000ULL
+#define KERNEL_CLONE_INTO_CGROUP 0x200000000ULL
 
 struct kernel_clone_args {
 	uint64_t flags;
@@ -102,20 +102,20 @@ long kernel_keyctl_join(const char *name);
 int kernel_seccomp(unsigned operation, unsigned flags, void *args);
 
 /* memfd_create(2) flags newer than the headers. */
-#define KERNEL_MFD_EXEC		  0x0010U
-#define KERNEL_MFD_NOEXEC_SEAL	  0x0008U
-#define KERNEL_F_SEAL_EXEC	  0x0020
+#define KERNEL_MFD_EXEC        0x0010U
+#define KERNEL_MFD_NOEXEC_SEAL 0x0008U
+#define KERNEL_F_SEAL_EXEC     0x0020
 
 /* Magic numbers of statfs(2) that musl has no header for. */
-#define KERNEL_PROC_SUPER_MAGIC	   0x9fa0
+#define KERNEL_PROC_SUPER_MAGIC    0x9fa0
 #define KERNEL_CGROUP_SUPER_MAGIC  0x27e0eb
 #define KERNEL_CGROUP2_SUPER_MAGIC 0x63677270
-#define KERNEL_OVERLAYFS_MAGIC	   0x794c7630
-#define KERNEL_TMPFS_MAGIC	   0x01021994
-#define KERNEL_BTRFS_MAGIC	   0x9123683e
-#define KERNEL_ZFS_MAGIC	   0x2fc12fc1
-#define KERNEL_EXT4_MAGIC	   0xef53
-#define KERNEL_XFS_MAGIC	   0x58465342
-#define KERNEL_DEVPTS_MAGIC	   0x1cd1
+#define KERNEL_OVERLAYFS_MAGIC     0x794c7630
+#define KERNEL_TMPFS_MAGIC         0x01021994
+#define KERNEL_BTRFS_MAGIC         0x9123683e
+#define KERNEL_ZFS_MAGIC           0x2fc12fc1
+#define KERNEL_EXT4_MAGIC          0xef53
+#define KERNEL_XFS_MAGIC           0x58465342
+#define KERNEL_DEVPTS_MAGIC        0x1cd1
 
 #endif

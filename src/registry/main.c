@@ -259,12 +259,13 @@ int main(void)
 {
 	struct pool pool = {.limit = NET_PARALLEL, .tail = &pool.head};
 	struct err e = {0};
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	sigset_t none;
 
 	/* The terminal's signals are brig's affair: it closes the socket. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGQUIT, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGINT, &ignore, NULL);
+	sigaction(SIGQUIT, &ignore, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (fd_expect(NET_FD, S_IFSOCK) < 0) {

@@ -7,6 +7,7 @@
 
 #include "base/auto.h"
 #include "base/nearest.h"
+#include "base/time.h"
 
 /* ---- values ---- */
 
@@ -112,58 +113,6 @@ int opt_size(const char *text, int64_t *out)
 	return 0;
 }
 
-int opt_duration(const char *text, int64_t *out)
-{
-	static const struct {
-		const char *name;
-		int64_t nanoseconds;
-	} units[] = {
-		/* Longer names stand before their prefixes ("ms" before "m"). */
-		{"ns", 1},
-		{"us", 1000},
-		{"\xc2\xb5s", 1000},
-		{"\xce\xbcs", 1000},
-		{"ms", 1000000},
-		{"s", 1000000000},
-		{"m", 60000000000},
-		{"h", 3600000000000},
-	};
-	const char *p = text;
-	bool negative = *p == '-';
-	int64_t total = 0;
-
-	if (*p == '-' || *p == '+')
-		p++;
-	if (!strcmp(p, "0")) {
-		*out = 0;
-		return 0;
-	}
-	if (!*p)
-		return -EINVAL;
-	while (*p) {
-		const char *unit = p + strspn(p, "0123456789.");
-		size_t i = 0, length = 0;
-		for (; i < sizeof units / sizeof *units; i++) {
-			length = strlen(units[i].name);
-			if (!strncmp(unit, units[i].name, length))
-				break;
-		}
-		if (i == sizeof units / sizeof *units)
-			return -EINVAL;
-		int64_t part;
-		int r = read_decimal(&p, units[i].nanoseconds, &part);
-		if (r < 0)
-			return r;
-		if (p != unit)
-			return -EINVAL;
-		if (__builtin_add_overflow(total, part, &total))
-			return -ERANGE;
-		p = unit + length;
-	}
-	*out = negative ? -total : total;
-	return 0;
-}
-
 /* ---- one option ---- */
 
 const char *opt_value_word(const struct opt *opt)
@@ -224,7 +173,7 @@ static int store_value(
 		r = opt_size(value, member);
 		return r < 0 ? err_set(e, ERR_USAGE, 0, "invalid size: '%s'", value) : 0;
 	case OPT_DURATION:
-		r = opt_duration(value, member);
+		r = time_parse_duration(value, member);
 		return r < 0 ? err_set(e, ERR_USAGE, 0, "time: invalid duration \"%s\"", value) : 0;
 	case OPT_PARSE:
 		return opt->parse(options, opt, value, arena, e);

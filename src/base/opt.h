@@ -27,7 +27,7 @@ enum opt_kind {
 	OPT_LIST,     /* struct strings: one entry each time the option is given */
 	OPT_INTEGER,  /* int64_t */
 	OPT_SIZE,     /* int64_t, bytes: 10, 10b, 1.5k, 64m, 2g, 1t, binary units */
-	OPT_DURATION, /* int64_t, nanoseconds: 1h2m3.5s, 300ms, 0 */
+	OPT_DURATION, /* int64_t, nanoseconds, as time_parse_duration: 1h2m3.5s, 300ms, 0 */
 	OPT_PARSE,    /* whatever parse() makes of it */
 };
 
@@ -69,7 +69,6 @@ const char *opt_value_word(const struct opt *opt);
 
 /* The grammars of single values; 0, or -EINVAL (not of that form) or -ERANGE, *out untouched. */
 int opt_size(const char *text, int64_t *out);
-int opt_duration(const char *text, int64_t *out);
 int opt_integer(const char *text, int64_t *out);
 int opt_bool(const char *text, bool *out);
 

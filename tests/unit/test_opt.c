@@ -212,38 +212,6 @@ static void sizes_are_dockers(void **state)
 	}
 }
 
-static void durations_are_gos(void **state)
-{
-	static const struct {
-		const char *text;
-		int result;
-		int64_t nanoseconds;
-	} rows[] = {
-		{"0", 0, 0},
-		{"1s", 0, 1000000000},
-		{"1.5s", 0, 1500000000},
-		{"300ms", 0, 300000000},
-		{"1h2m3s", 0, 3723000000000},
-		{"2us", 0, 2000},
-		{"2\xc2\xb5s", 0, 2000},
-		{"7ns", 0, 7},
-		{"-1m", 0, -60000000000},
-		{"10", -EINVAL, 0},
-		{"", -EINVAL, 0},
-		{"-", -EINVAL, 0},
-		{"s", -EINVAL, 0},
-		{"1d", -EINVAL, 0},
-		{"1s2", -EINVAL, 0},
-		{"9999999h", -ERANGE, 0},
-	};
-	for (size_t i = 0; i < unit_count(rows); i++) {
-		int64_t nanoseconds = 0;
-		unit_row("'%s'\n", rows[i].text);
-		assert_int_equal(opt_duration(rows[i].text, &nanoseconds), rows[i].result);
-		assert_int_equal(nanoseconds, rows[i].nanoseconds);
-	}
-}
-
 static void help_is_aligned_and_wrapped(void **state)
 {
 	static const struct opt few[] = {
@@ -298,7 +266,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_are_parsed),
 		cmocka_unit_test(sizes_are_dockers),
-		cmocka_unit_test(durations_are_gos),
 		cmocka_unit_test(help_is_aligned_and_wrapped),
 		cmocka_unit_test(nearest_words),
 	};

@@ -184,6 +184,8 @@ outside() {
 }
 # outside_serve PORT TEXT: a server out there that answers TEXT to who connects.
 outside_serve() {
-	outside socat "TCP-LISTEN:$1,fork,reuseaddr" "SYSTEM:echo '$2'" 3>&- &
+	# Not through outside(): a function keeps a copy of descriptor 3, and bats waits for it.
+	nsenter --net="/proc/$(cat "$BRIG_TEST_DIR/outside.pid")/ns/net" \
+		socat "TCP-LISTEN:$1,fork,reuseaddr" "SYSTEM:echo '$2'" 3>&- &
 	wait_until 5 outside socat -u OPEN:/dev/null "TCP:127.0.0.1:$1"
 }

@@ -172,7 +172,7 @@ static int get_from(struct transfer *t, unsigned index, const char *path, const 
 		http_answer_free(answer);
 		enum http_outcome outcome =
 			session_get(t->session, index, t->http, t->repository, path, request, answer, e);
-		t->status = outcome == HTTP_ANSWERED ? answer->status : 0;
+		t->status = outcome == HTTP_ANSWERED && answer->status >= 300 ? answer->status : 0;
 		if (outcome == HTTP_ANSWERED) {
 			unsigned s = answer->status;
 			if (s == 200 || s == 206) {
@@ -192,7 +192,9 @@ static int get_from(struct transfer *t, unsigned index, const char *path, const 
 			}
 		} else if (outcome == HTTP_REFUSED) {
 			return -1;
-		} else if (outcome == HTTP_UNREACHABLE) {
+		} else if (outcome == HTTP_CUT) {
+			session_mark_alive(t->session, index);
+		} else {
 			*other_scheme = true;
 			if (!session_is_alive(t->session, index)) {
 				session_mark_dead(t->session, index);
@@ -225,9 +227,9 @@ static void name_registry(const struct transfer *t, unsigned index, struct err *
 	const char *name = setup->endpoints[index].flags & NET_ENDPOINT_MIRROR ? setup->endpoints[index].base
 									       : setup->registry;
 
-	if (t->status >= 300)
+	if (t->status)
 		return;
-	if (cause.kind == ERR_UNREACHABLE && !t->status)
+	if (cause.kind == ERR_UNREACHABLE && !session_is_alive(t->session, index))
 		err_set(e, cause.kind, 0, "cannot reach registry %s: %s", name, cause.what);
 	else
 		err_set(e, cause.kind, 0, "registry %s: %s", name, cause.what);

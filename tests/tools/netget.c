@@ -1,7 +1,7 @@
 /*
  * netget.c - drives brig-net by itself: a manifest, then its layers into a digest.
  *
- *	netget [-m MIRROR]... [-o] [-q] BASE REPOSITORY REFERENCE
+ *	netget [-m MIRROR]... [-c CA] [-k] [-u USER:PASSWORD] [-o] [-q] BASE REPOSITORY REFERENCE
  *
  * Prints the manifest's type and digest, and for each layer the digest of its tar. With -o
  * each layer is inflated into nothing, to time the helper alone.
@@ -91,12 +91,13 @@ int main(int argc, char **argv)
 	auto_free struct net_setup *setup = calloc(1, sizeof *setup);
 	struct net_event event;
 	struct err e = {0};
-	bool hash = true, quiet = false;
+	bool hash = true, quiet = false, unverified = false;
+	auto_close int ca = -1;
 	int option;
 
 	if (!setup)
 		abort();
-	while ((option = getopt(argc, argv, "m:oqu:")) >= 0) {
+	while ((option = getopt(argc, argv, "c:km:oqu:")) >= 0) {
 		if (option == 'm') {
 			setup->endpoints[setup->count].flags = NET_ENDPOINT_MIRROR;
 			snprintf(setup->endpoints[setup->count++].base, 512, "%s", optarg);
@@ -105,6 +106,10 @@ int main(int argc, char **argv)
 			snprintf(setup->endpoints[setup->count].user, 256, "%.*s", (int)(colon - optarg),
 				optarg);
 			snprintf(setup->endpoints[setup->count].secret, 256, "%s", colon + 1);
+		} else if (option == 'c') {
+			ca = fd_open(AT_FDCWD, optarg, O_RDONLY, 0);
+		} else if (option == 'k') {
+			unverified = true;
 		} else if (option == 'o') {
 			hash = false;
 		} else {
@@ -114,13 +119,14 @@ int main(int argc, char **argv)
 	if (argc - optind != 3)
 		return 2;
 	const char *base = argv[optind], *repository = argv[optind + 1], *reference = argv[optind + 2];
+	setup->endpoints[setup->count].flags = unverified ? NET_ENDPOINT_UNVERIFIED : 0;
 	snprintf(setup->endpoints[setup->count++].base, 512, "%s", base);
 	snprintf(setup->registry, sizeof setup->registry, "%s",
 		strstr(base, "//") ? strstr(base, "//") + 2 : base);
 	snprintf(setup->user_agent, sizeof setup->user_agent, "brig/test");
 
 	double start = now();
-	if (net_client_start(&c, &e) < 0 || net_client_setup(&c, setup, -1, &e) < 0)
+	if (net_client_start(&c, &e) < 0 || net_client_setup(&c, setup, ca, &e) < 0)
 		die(&e);
 	int body = memfd_create("manifest", MFD_CLOEXEC);
 	if (net_client_get_manifest(&c, repository, reference, body, &e) < 0)

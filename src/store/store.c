@@ -1,0 +1,302 @@
+/* store.c - the data root: folders, locks, staging. */
+#include "store/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+
+static const char *const folder_names[STORE_FOLDERS] = {
+	"blobs/sha256", "layers", "images", "containers", "tmp"};
+static const char format_text[] = "brig 1\n";
+enum { FORMAT = 1 };
+
+static int damaged_format(const struct store *store, struct err *e)
+{
+	err_set(e, ERR_CORRUPT, 0, "%s/format is damaged: it does not say which format the store has",
+		store->path);
+	return err_hint(e, "if it is brig's data root, write the line \"brig %d\" into it", FORMAT);
+}
+
+/* Whether the folder holds nothing, or only what a crash while it was being made, or mkfs,
+ * leaves; -1 where it cannot be read. */
+static int looks_new(int root)
+{
+	int fd = fd_open(root, ".", O_RDONLY | O_DIRECTORY, 0);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	int is_new = 1;
+
+	if (!stream) {
+		close_fd(&fd);
+		return -1;
+	}
+	for (struct dirent *entry; is_new && (entry = readdir(stream));) {
+		const char *name = entry->d_name;
+		is_new = !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "lost+found") ||
+			 !strncmp(name, ".format.", 8);
+	}
+	closedir(stream);
+	return is_new;
+}
+
+static int check_format(struct store *store, struct err *e)
+{
+	char text[32];
+	auto_close int fd = fd_open(store->root, "format", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+
+	if (fd == -ENOENT) {
+		int is_new = looks_new(store->root);
+		if (is_new < 0)
+			return err_errno(e, errno, "cannot read the data root %s", store->path);
+		if (!is_new) {
+			err_set(e, ERR_CONFLICT, 0, "%s is not a data root of brig: it holds other things",
+				store->path);
+			return err_hint(e, "choose an empty or a new folder with --root");
+		}
+		if (!store->writable) {
+			close_fd(&store->root);
+			return 0;
+		}
+		int rc = fd_replace(store->root, "format", format_text, sizeof format_text - 1, 0600, true);
+		return rc < 0 ? err_errno(e, rc, "cannot write %s/format", store->path) : 0;
+	}
+	ssize_t n = fd < 0 ? fd : fd_read_full(fd, text, sizeof text - 1);
+	if (n < 0)
+		return err_errno(e, (int)n, "cannot read %s/format", store->path);
+	text[n] = '\0';
+	if (strncmp(text, "brig ", 5) != 0)
+		return damaged_format(store, e);
+	char *end;
+	long version = strtol(text + 5, &end, 10);
+	if (end == text + 5 || *end != '\n' || version < 1)
+		return damaged_format(store, e);
+	if (version > FORMAT) {
+		err_set(e, ERR_UNSUPPORTED, 0,
+			"the data root %s was made by a newer brig (format %ld, not %d)", store->path,
+			version, FORMAT);
+		return err_hint(e, "update brig, or choose another data root with --root");
+	}
+	return 0;
+}
+
+/* The store holds setuid files and keys of all images: nobody else gets in. */
+static int check_mode(const struct store *store, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(store->root, &st) < 0)
+		return err_errno(e, errno, "cannot look at the data root %s", store->path);
+	if (st.st_uid != geteuid() && st.st_uid != 0) {
+		err_set(e, ERR_DENIED, 0, "the data root %s belongs to another user (uid %u)", store->path,
+			(unsigned)st.st_uid);
+		return err_hint(e, "choose a folder of your own with --root");
+	}
+	if (st.st_mode & 0077 && store->writable && fchmod(store->root, 0700) < 0)
+		return err_errno(e, errno, "cannot close the data root %s to other users", store->path);
+	return 0;
+}
+
+int store_open(struct store *store, const char *path, int flags, struct err *e)
+{
+	*store = (struct store){.root = -1, .lock = -1, .writable = flags & STORE_WRITE};
+	for (size_t i = 0; i < STORE_FOLDERS; i++)
+		store->folders[i] = -1;
+	store->path = strdup(path);
+	if (!store->path)
+		return err_errno(e, ENOMEM, "cannot open the data root %s", path);
+
+	int root = fd_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	if (root == -ENOENT) {
+		if (!store->writable)
+			return 0;
+		/* Its parents are everybody's, as mkdir -p makes them; the root itself is not. */
+		const char *slash = strrchr(path, '/');
+		auto_free char *parent =
+			slash && slash != path ? strndup(path, (size_t)(slash - path)) : NULL;
+		int rc = parent ? fd_mkdirs(AT_FDCWD, parent, 0755) : 0;
+		if (rc == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
+			rc = -errno;
+		root = rc < 0 ? rc : fd_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	}
+	if (root < 0) {
+		err_errno(e, root, "cannot open the data root %s", path);
+		store_close(store);
+		return -1;
+	}
+	store->root = root;
+	if (check_mode(store, e) < 0 || check_format(store, e) < 0) {
+		store_close(store);
+		return -1;
+	}
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (!store->path) /* zeroed, or closed already */
+		return;
+	store_unlock(store);
+	for (size_t i = 0; i < STORE_FOLDERS; i++)
+		close_fd(&store->folders[i]);
+	close_fd(&store->root);
+	free(steal(store->path));
+}
+
+int store_folder(struct store *store, enum store_folder folder, struct err *e)
+{
+	const char *name = folder_names[folder];
+	int *fd = &store->folders[folder];
+
+	if (*fd >= 0)
+		return *fd;
+	if (store->root < 0)
+		return err_set(e, ERR_NOT_FOUND, ENOENT, "cannot open %s/%s", store->path, name);
+	int rc = store->writable ? fd_open_dir_made(store->root, name, 0700)
+				 : fd_open(store->root, name, O_RDONLY | O_DIRECTORY, 0);
+	if (rc < 0)
+		return err_errno(e, rc, "cannot open %s/%s", store->path, name);
+	return *fd = rc;
+}
+
+static int take_lock(struct store *store, enum store_lock mode, bool wait, struct err *e)
+{
+	if (store->root < 0)
+		return 1; /* nothing is there that could change */
+	if (store->lock < 0) {
+		int flags = store->writable ? O_RDWR | O_CREAT | O_NOFOLLOW : O_RDONLY | O_NOFOLLOW;
+		int fd = fd_open(store->root, "lock", flags, 0600);
+		if (fd == -ENOENT)
+			return 1;
+		if (fd < 0)
+			return err_errno(e, fd, "cannot open %s/lock", store->path);
+		store->lock = fd;
+	}
+	int operation = (mode == STORE_EXCLUSIVE ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB);
+	while (flock(store->lock, operation) < 0) {
+		if (errno == EINTR)
+			continue;
+		int number = errno;
+		/* A change of mode may have lost the lock that we had: flock(2) gives it up first. */
+		store_unlock(store);
+		if (number == EWOULDBLOCK)
+			return 0;
+		return err_errno(e, number, "cannot lock %s/lock", store->path);
+	}
+	return 1;
+}
+
+int store_lock(struct store *store, enum store_lock mode, struct err *e)
+{
+	return take_lock(store, mode, true, e) < 0 ? -1 : 0;
+}
+
+int store_try_lock(struct store *store, enum store_lock mode, struct err *e)
+{
+	return take_lock(store, mode, false, e);
+}
+
+void store_unlock(struct store *store)
+{
+	if (store->lock < 0)
+		return;
+	flock(store->lock, LOCK_UN);
+	close_fd(&store->lock);
+}
+
+int store_stage(struct store *store, const char *kind, struct store_stage *stage, struct err *e)
+{
+	int tmp = store_folder(store, STORE_TMP, e);
+
+	if (tmp < 0)
+		return -1;
+	for (int tries = 0; tries < 16; tries++) {
+		uint64_t random;
+		struct stat st;
+		fd_random(&random, sizeof random);
+		snprintf(stage->name, sizeof stage->name, "%.16s-%016llx", kind, (unsigned long long)random);
+		if (mkdirat(tmp, stage->name, 0700) < 0) {
+			if (errno == EEXIST)
+				continue;
+			return err_errno(e, errno, "cannot make a folder in %s/tmp", store->path);
+		}
+		auto_close int fd = fd_open(tmp, stage->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (fd == -ENOENT)
+			continue; /* a sweep was faster */
+		int rc = fd;
+		while (rc >= 0 && flock(fd, LOCK_EX) < 0 && errno != EINTR)
+			rc = -errno;
+		if (rc < 0) {
+			unlinkat(tmp, stage->name, AT_REMOVEDIR);
+			return err_errno(e, rc, "cannot lock a folder in %s/tmp", store->path);
+		}
+		/* A sweep may have taken it between mkdir and flock. */
+		if (fstatat(tmp, stage->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		stage->fd = steal_fd(&fd);
+		return 0;
+	}
+	return err_set(e, ERR_SYSTEM, 0, "cannot make a folder in %s/tmp: another process removes them",
+		store->path);
+}
+
+void store_stage_drop(struct store *store, struct store_stage *stage)
+{
+	int tmp = store->folders[STORE_TMP];
+
+	if (stage->fd < 0 || !stage->name[0])
+		return;
+	if (tmp >= 0)
+		fd_remove_tree(tmp, stage->name);
+	close_fd(&stage->fd);
+	stage->name[0] = '\0';
+}
+
+int store_sweep(struct store *store)
+{
+	struct err ignored;
+	int tmp = store_folder(store, STORE_TMP, &ignored), removed = 0;
+
+	if (tmp < 0 || !store->writable)
+		return 0;
+	int fd = fd_open(tmp, ".", O_RDONLY | O_DIRECTORY, 0);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	if (!stream) {
+		close_fd(&fd);
+		return 0;
+	}
+	for (struct dirent *entry; (entry = readdir(stream));) {
+		const char *name = entry->d_name;
+		if (!strcmp(name, ".") || !strcmp(name, ".."))
+			continue;
+		auto_close int stage = fd_open(tmp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (stage >= 0 ? flock(stage, LOCK_EX | LOCK_NB) < 0 : stage != -ENOTDIR && stage != -ELOOP)
+			continue;
+		removed += fd_remove_tree(tmp, name) == 0;
+	}
+	closedir(stream);
+	return removed;
+}
+
+int store_sync(struct store *store, struct err *e)
+{
+	if (store->root >= 0 && syncfs(store->root) < 0)
+		return err_errno(e, errno, "cannot write %s to the disk", store->path);
+	return 0;
+}
+
+int store_sync_folder(int folder)
+{
+	auto_close int fd = fd_open(folder, ".", O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return fd;
+	return fsync(fd) < 0 ? -errno : 0;
+}

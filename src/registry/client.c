@@ -150,12 +150,20 @@ static int send_request(struct net_client *client, const void *message, size_t s
 	return 0;
 }
 
-int net_client_setup(struct net_client *client, struct net_setup *setup, int ca, struct err *e)
+int net_client_setup(
+	struct net_client *client, struct net_setup *setup, const int *certificates, struct err *e)
 {
+	int fds[NET_ENDPOINTS];
+	size_t count = 0;
+
 	setup->header = (struct net_header){NET_SETUP, 0};
 	setup->version = NET_VERSION;
-	setup->ca = ca >= 0;
-	return send_request(client, setup, sizeof *setup, &ca, ca >= 0, e);
+	for (unsigned i = 0; certificates && i < setup->count && i < NET_ENDPOINTS; i++)
+		if (certificates[i] >= 0) {
+			setup->endpoints[i].flags |= NET_ENDPOINT_CA;
+			fds[count++] = certificates[i];
+		}
+	return send_request(client, setup, sizeof *setup, fds, count, e);
 }
 
 static int set_text(char *to, size_t size, const char *text, struct err *e)

@@ -28,9 +28,10 @@ int net_client_start(struct net_client *client, struct err *e);
 /* Ends it, whatever it is doing. */
 void net_client_stop(struct net_client *client);
 
-/* setup's header and version are filled in here. ca is a file of certificates in PEM to
- * trust besides the system's, or -1. */
-int net_client_setup(struct net_client *client, struct net_setup *setup, int ca, struct err *e);
+/* setup's header and version are filled in here. certificates has a file in PEM, or -1, for each
+ * endpoint; NULL is none at all. */
+int net_client_setup(
+	struct net_client *client, struct net_setup *setup, const int *certificates, struct err *e);
 
 /* Each sends one request and returns its id (> 0). Descriptors stay the caller's, who closes
  * its own end of a pipe afterwards. */

@@ -30,11 +30,16 @@ struct http;
 struct http_shared; /* the DNS and TLS sessions that all workers share */
 
 struct http_shared *http_shared_new(void);
+/* The system's folder of hashed certificates, or NULL. */
+const char *http_system_folder(void);
 
 /* What every request of this process says of itself and trusts. */
 struct http_settings {
 	const char *user_agent;
-	const char *ca; /* PEM of all certificates to trust; NULL: libcurl's own choice, the system's */
+	/* The system's certificates as a folder of hashed names (c_rehash(1)): only what a
+	 * connection needs is read, where the bundle costs 50 ms of parsing each time. NULL:
+	 * there is none. */
+	const char *folder;
 	struct http_shared *shared;
 };
 
@@ -60,7 +65,10 @@ struct http_request {
 	const char *authorization; /* "Bearer ...", or NULL */
 	int64_t from;              /* > 0 asks for the range that begins there */
 	int redirects;             /* allowed: 0 to HTTP_REDIRECTS */
-	bool unverified;           /* no look at certificates */
+	/* Certificates in PEM to trust for the first origin's host besides settings' folder; NULL:
+	 * the system's. */
+	const char *ca;
+	bool unverified; /* no look at certificates */
 	/* Takes a piece of a 200's or 206's body. Negative, with e filled, ends the transfer. */
 	int (*take)(void *context, const struct http_answer *answer, const char *bytes, size_t size,
 		struct err *e);

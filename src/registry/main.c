@@ -169,7 +169,7 @@ static int give(struct pool *pool, struct job *job, struct err *e)
 	return r;
 }
 
-/* The certificates that libcurl would trust by itself, and those in fd after them. */
+/* Those in fd; where the system's lie in a bundle that they would replace, that before them. */
 static char *read_certificates(int fd, struct err *e)
 {
 	struct buf all = {0};
@@ -177,7 +177,8 @@ static char *read_certificates(int fd, struct err *e)
 	char *bundle = NULL;
 	int r;
 
-	if (curl && curl_easy_getinfo(curl, CURLINFO_CAINFO, &bundle) == CURLE_OK && bundle) {
+	if (curl && !http_system_folder() && curl_easy_getinfo(curl, CURLINFO_CAINFO, &bundle) == CURLE_OK &&
+		bundle) {
 		auto_close int file = fd_open(-1, bundle, O_RDONLY, 0);
 		if (file >= 0 && fd_slurp(file, CA_MAX, &all) < 0)
 			all.length = 0;
@@ -193,18 +194,23 @@ static char *read_certificates(int fd, struct err *e)
 	return all.data;
 }
 
-static int set_up(struct pool *pool, const struct net_setup *m, int *ca, struct err *e)
+static int set_up(struct pool *pool, const struct net_setup *m, const int fds[], size_t count, struct err *e)
 {
-	char *certificates = NULL;
+	char *certificates[NET_ENDPOINTS] = {NULL};
+	size_t used = 0;
 
 	if (pool->session)
 		return err_set(e, ERR_CONFLICT, 0, "a second setup");
 	if (m->version != NET_VERSION)
 		return err_set(e, ERR_UNSUPPORTED, 0, "brig and brig-net are of different versions");
-	if ((m->ca != 0) != (*ca >= 0))
-		return err_set(e, ERR_INVALID, 0, "malformed setup");
-	if (*ca >= 0 && !(certificates = read_certificates(*ca, e)))
-		return -1;
+	for (unsigned i = 0; i < m->count && i < NET_ENDPOINTS; i++) {
+		if (!(m->endpoints[i].flags & NET_ENDPOINT_CA))
+			continue;
+		if (used == count)
+			return err_set(e, ERR_INVALID, 0, "malformed setup");
+		if (!(certificates[i] = read_certificates(fds[used++], e)))
+			return -1;
+	}
 	pool->session = session_new(m, certificates, e);
 	if (!pool->session)
 		return -1;
@@ -214,12 +220,12 @@ static int set_up(struct pool *pool, const struct net_setup *m, int *ca, struct 
 
 /* Judges one message and acts on it. The descriptors that it keeps are taken out of fds. */
 static int take_message(
-	struct pool *pool, const union request *m, size_t size, int fds[2], size_t count, struct err *e)
+	struct pool *pool, const union request *m, size_t size, int fds[], size_t count, struct err *e)
 {
 	struct job *job;
 
-	if (m->header.type == NET_SETUP && size == sizeof m->setup && count <= 1)
-		return set_up(pool, &m->setup, &fds[0], e);
+	if (m->header.type == NET_SETUP && size == sizeof m->setup)
+		return set_up(pool, &m->setup, fds, count, e);
 
 	job = calloc(1, sizeof *job);
 	if (!job)
@@ -293,7 +299,7 @@ int main(void)
 		for (size_t i = count; i < 8; i++)
 			fds[i] = -1;
 		e = (struct err){0};
-		if ((size_t)n < sizeof message->header || count > 2)
+		if ((size_t)n < sizeof message->header)
 			err_set(&e, ERR_INVALID, 0, "malformed request");
 		else
 			take_message(&pool, message, (size_t)n, fds, count, &e);

@@ -11,7 +11,7 @@
  * its array. The helper knows no store: it gets descriptors, and puts bytes there.
  *
  *	brig                                     brig-net
- *	NET_SETUP (+ CA certificates)  ------->  confines itself; answers nothing
+ *	NET_SETUP (+ certificates)     ------->  confines itself; answers nothing
  *	NET_GET_MANIFEST id (+ body)   ------->
  *	                               <-------  NET_DONE id | NET_FAILED id
  *	NET_GET_BLOB id (+ file, tar)  ------->  (as many as brig likes; `parallel` at a time)
@@ -71,25 +71,27 @@ enum net_endpoint_flags {
 	/* The next endpoint is the same registry by another scheme: it is tried only where
 	 * nothing at all that speaks this scheme was found here. */
 	NET_ENDPOINT_OR_NEXT = 4,
+	NET_ENDPOINT_CA = 8, /* a descriptor with certificates in PEM to trust there, besides the system's */
 };
 
 struct net_endpoint {
 	uint32_t flags;
 	uint32_t reserved;
-	char base[512]; /* "https://registry-1.docker.io", "http://localhost:5000/prefix": "/v2/..." is
-			   appended */
-	char user[256]; /* "" is anonymous; sent to this origin only (and to a token server that it may name)
-			 */
+	/* "https://registry-1.docker.io", "http://localhost:5000/prefix": requests go to
+	 * /v2/[PREFIX/]REPOSITORY/... there. */
+	char base[512];
+	/* "" is anonymous. Sent to this origin only, and to a token server that it may name. */
+	char user[256];
 	char secret[4096]; /* the password or token that goes with user */
 };
 
-/* One optional descriptor: certificates in PEM to trust besides the system's. */
+/* As many descriptors as endpoints have NET_ENDPOINT_CA, in their order. */
 struct net_setup {
 	struct net_header header;
-	uint32_t version; /* NET_VERSION */
-	uint32_t count;   /* of endpoints, at least 1; tried in order */
-	uint32_t parallel;
-	uint32_t ca;        /* 1: the descriptor is there */
+	uint32_t version;  /* NET_VERSION */
+	uint32_t count;    /* of endpoints, at least 1; tried in order */
+	uint32_t parallel; /* downloads at a time; 0: NET_PARALLEL */
+	uint32_t reserved;
 	char registry[256]; /* what the user calls it, for messages: "localhost:5000", "docker.io" */
 	char user_agent[128];
 	struct net_endpoint endpoints[NET_ENDPOINTS];

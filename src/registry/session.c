@@ -21,6 +21,8 @@ struct token {
 };
 
 struct endpoint {
+	const char *ca;       /* PEM, or NULL */
+	const char *prefix;   /* of repositories: "" or "prefix/" */
 	pthread_mutex_t lock; /* of what follows, held while a token is fetched */
 	struct token *tokens;
 	atomic_bool dead, alive;
@@ -34,7 +36,7 @@ static bool is_text(const char *text)
 	return true;
 }
 
-struct session *session_new(const struct net_setup *setup, const char *ca, struct err *e)
+struct session *session_new(const struct net_setup *setup, char *const ca[NET_ENDPOINTS], struct err *e)
 {
 	if (setup->count < 1 || setup->count > NET_ENDPOINTS || setup->parallel > NET_PARALLEL_MAX ||
 		!NET_TEXT_OK(setup->registry) || !NET_TEXT_OK(setup->user_agent) ||
@@ -55,11 +57,29 @@ struct session *session_new(const struct net_setup *setup, const char *ca, struc
 	if (!session || !(session->endpoints = calloc(setup->count, sizeof *session->endpoints)))
 		abort();
 	session->setup = *setup;
-	for (unsigned i = 0; i < setup->count; i++)
-		pthread_mutex_init(&session->endpoints[i].lock, NULL);
+	for (unsigned i = 0; i < setup->count; i++) {
+		struct endpoint *p = &session->endpoints[i];
+		struct url url;
+		pthread_mutex_init(&p->lock, NULL);
+		p->ca = ca[i];
+		/* "https://host/prefix/" is the origin "https://host" and "prefix/". */
+		char *base = session->setup.endpoints[i].base;
+		url_parse(base, &url);
+		p->prefix = "";
+		if (url.path[0]) {
+			char *path = base + (url.path - base);
+			size_t length = strlen(path);
+			while (length && path[length - 1] == '/')
+				path[--length] = '\0';
+			if (length) {
+				p->prefix = arena_printf(&session->arena, "%s/", path + 1);
+				*path = '\0';
+			}
+		}
+	}
 	session->http = (struct http_settings){
 		.user_agent = session->setup.user_agent,
-		.ca = ca,
+		.folder = http_system_folder(),
 		.shared = http_shared_new(),
 	};
 	return session;
@@ -184,6 +204,7 @@ static enum http_outcome fetch_token(struct session *session, unsigned index, st
 		.url = url.data,
 		.authorization = basic.length ? basic.data : NULL,
 		.unverified = endpoint->flags & NET_ENDPOINT_UNVERIFIED,
+		.ca = session->endpoints[index].ca,
 		.take = take_token,
 		.context = &body,
 	};
@@ -280,16 +301,18 @@ enum http_outcome session_get(struct session *session, unsigned index, struct ht
 {
 	const struct net_endpoint *endpoint = &session->setup.endpoints[index];
 	auto_buf struct buf url = {0};
-	char *authorization = known_authorization(&session->endpoints[index], repository);
+	auto_arena struct arena arena = {0};
+	struct endpoint *here = &session->endpoints[index];
+	repository = arena_printf(&arena, "%s%s", here->prefix, repository);
+	char *authorization = known_authorization(here, repository);
 	bool had = authorization != NULL;
 	enum http_outcome outcome;
 
 	buf_string(&url, endpoint->base);
-	while (url.length && url.data[url.length - 1] == '/')
-		url.data[--url.length] = '\0';
 	buf_printf(&url, "/v2/%s/%s", repository, path);
 	request->url = url.data;
 	request->unverified = endpoint->flags & NET_ENDPOINT_UNVERIFIED;
+	request->ca = here->ca;
 	for (int tries = 0;; tries++) {
 		request->authorization = authorization;
 		outcome = http_get(http, request, answer, e);

@@ -7,20 +7,23 @@
 #ifndef REGISTRY_SESSION_H
 #define REGISTRY_SESSION_H
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "registry/http.h"
 #include "registry/protocol.h"
 
 struct session {
-	struct net_setup setup;
+	struct net_setup setup; /* each base is an origin here, without a path */
+	struct arena arena;
 	struct http_settings http;
 	struct endpoint *endpoints; /* setup.count of them */
 };
 
-/* ca (PEM, or NULL) must outlive the session. ERR_INVALID for a setup that is malformed. */
-struct session *session_new(const struct net_setup *setup, const char *ca, struct err *e);
+/* ca has a PEM, or NULL, for each endpoint; they must outlive the session. ERR_INVALID for a
+ * setup that is malformed. */
+struct session *session_new(const struct net_setup *setup, char *const ca[NET_ENDPOINTS], struct err *e);
 
-/* A GET of /v2/REPOSITORY/PATH at endpoint number index, a token fetched where one is asked
+/* A GET of /v2/[PREFIX/]REPOSITORY/PATH at endpoint number index, a token fetched where one is asked
  * for. `request` gives all but url and authorization. As http_get, but a token that cannot
  * be had is HTTP_REFUSED, HTTP_UNREACHABLE or HTTP_CUT too, with e about the token server. */
 enum http_outcome session_get(struct session *session, unsigned index, struct http *http,

@@ -125,8 +125,11 @@ int main(int argc, char **argv)
 		strstr(base, "//") ? strstr(base, "//") + 2 : base);
 	snprintf(setup->user_agent, sizeof setup->user_agent, "brig/test");
 
+	int certificates[NET_ENDPOINTS];
+	for (unsigned i = 0; i < NET_ENDPOINTS; i++)
+		certificates[i] = i + 1 == setup->count ? ca : -1;
 	double start = now();
-	if (net_client_start(&c, &e) < 0 || net_client_setup(&c, setup, ca, &e) < 0)
+	if (net_client_start(&c, &e) < 0 || net_client_setup(&c, setup, certificates, &e) < 0)
 		die(&e);
 	int body = memfd_create("manifest", MFD_CLOEXEC);
 	if (net_client_get_manifest(&c, repository, reference, body, &e) < 0)

@@ -107,7 +107,7 @@ static int check_mode(const struct store *store, struct err *e)
 
 int store_open(struct store *store, const char *path, int flags, struct err *e)
 {
-	*store = (struct store){.root = -1, .lock = -1, .writable = flags & STORE_WRITE};
+	*store = (struct store){.root = -1, .lock = -1, .images_lock = -1, .writable = flags & STORE_WRITE};
 	for (size_t i = 0; i < STORE_FOLDERS; i++)
 		store->folders[i] = -1;
 	store->path = strdup(path);
@@ -144,6 +144,7 @@ void store_close(struct store *store)
 {
 	if (!store->path) /* zeroed, or closed already */
 		return;
+	store_unlock_images(store);
 	store_unlock(store);
 	for (size_t i = 0; i < STORE_FOLDERS; i++)
 		close_fd(&store->folders[i]);
@@ -167,49 +168,76 @@ int store_folder(struct store *store, enum store_folder folder, struct err *e)
 	return *fd = rc;
 }
 
-static int take_lock(struct store *store, enum store_lock mode, bool wait, struct err *e)
+static void release(int *lock)
 {
-	if (store->root < 0)
-		return 1; /* nothing is there that could change */
-	if (store->lock < 0) {
+	if (*lock < 0)
+		return;
+	flock(*lock, LOCK_UN);
+	close_fd(lock);
+}
+
+/* Locks name in folder and keeps its descriptor in *lock: 1, 0 (somebody else has it), -1. */
+static int take_lock(
+	struct store *store, int folder, const char *name, int *lock, int operation, struct err *e)
+{
+	if (*lock < 0) {
 		int flags = store->writable ? O_RDWR | O_CREAT | O_NOFOLLOW : O_RDONLY | O_NOFOLLOW;
-		int fd = fd_open(store->root, "lock", flags, 0600);
+		int fd = fd_open(folder, name, flags, 0600);
 		if (fd == -ENOENT)
-			return 1;
+			return 1; /* nobody has written yet */
 		if (fd < 0)
-			return err_errno(e, fd, "cannot open %s/lock", store->path);
-		store->lock = fd;
+			return err_errno(e, fd, "cannot open a lock in %s", store->path);
+		*lock = fd;
 	}
-	int operation = (mode == STORE_EXCLUSIVE ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB);
-	while (flock(store->lock, operation) < 0) {
+	while (flock(*lock, operation) < 0) {
 		if (errno == EINTR)
 			continue;
 		int number = errno;
 		/* A change of mode may have lost the lock that we had: flock(2) gives it up first. */
-		store_unlock(store);
-		if (number == EWOULDBLOCK)
-			return 0;
-		return err_errno(e, number, "cannot lock %s/lock", store->path);
+		release(lock);
+		return number == EWOULDBLOCK ? 0
+					     : err_errno(e, number, "cannot take a lock in %s", store->path);
 	}
 	return 1;
 }
 
+static int operation_of(enum store_lock mode)
+{
+	return mode == STORE_EXCLUSIVE ? LOCK_EX : LOCK_SH;
+}
+
 int store_lock(struct store *store, enum store_lock mode, struct err *e)
 {
-	return take_lock(store, mode, true, e) < 0 ? -1 : 0;
+	if (store->root < 0)
+		return 0; /* nothing is there that could change */
+	return take_lock(store, store->root, "lock", &store->lock, operation_of(mode), e) < 0 ? -1 : 0;
 }
 
 int store_try_lock(struct store *store, enum store_lock mode, struct err *e)
 {
-	return take_lock(store, mode, false, e);
+	if (store->root < 0)
+		return 1;
+	return take_lock(store, store->root, "lock", &store->lock, operation_of(mode) | LOCK_NB, e);
 }
 
 void store_unlock(struct store *store)
 {
-	if (store->lock < 0)
-		return;
-	flock(store->lock, LOCK_UN);
-	close_fd(&store->lock);
+	release(&store->lock);
+}
+
+int store_lock_images(struct store *store, enum store_lock mode, struct err *e)
+{
+	if (store->root < 0)
+		return 0;
+	int folder = store_folder(store, STORE_IMAGES, e);
+	if (folder < 0)
+		return e->kind == ERR_NOT_FOUND ? 0 : -1;
+	return take_lock(store, folder, "lock", &store->images_lock, operation_of(mode), e) < 0 ? -1 : 0;
+}
+
+void store_unlock_images(struct store *store)
+{
+	release(&store->images_lock);
 }
 
 int store_stage(struct store *store, const char *kind, struct store_stage *stage, struct err *e)

@@ -59,6 +59,7 @@ struct store {
 	bool writable;
 	int folders[STORE_FOLDERS]; /* opened when first needed; -1 */
 	int lock;                   /* the file `lock` while it is held, else -1 */
+	int images_lock;            /* images/lock, likewise */
 	const struct store_driver *driver;
 	void *driver_data;
 };
@@ -82,6 +83,11 @@ int store_lock(struct store *store, enum store_lock mode, struct err *e);
 /* The same without waiting: 1 taken, 0 somebody else has it, -1 error. */
 int store_try_lock(struct store *store, enum store_lock mode, struct err *e);
 void store_unlock(struct store *store);
+
+/* Takes images/lock, or changes it; waits. A modifier of image.h takes it itself and may
+ * not be called while it is held. */
+int store_lock_images(struct store *store, enum store_lock mode, struct err *e);
+void store_unlock_images(struct store *store);
 
 /* A folder below tmp that is its maker's alone. */
 struct store_stage {

@@ -1,0 +1,470 @@
+/*
+ * image_remove.c - what removing an image means, and what nobody uses any more.
+ *
+ * The decisions are docker's (its rmi): a name is one of the image's references; the image
+ * itself goes with the last tag of the repository that it is in.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "store/blob.h"
+#include "store/image_names.h"
+
+/* "docker.io/library/debian" of a name with tag or digest. */
+static size_t repository_length(const char *name)
+{
+	const char *at = strchr(name, '@');
+	if (at)
+		return (size_t)(at - name);
+	const char *colon = strrchr(name, ':');
+	return colon ? (size_t)(colon - name) : strlen(name);
+}
+
+static bool same_repository(const char *a, const char *b)
+{
+	size_t length = repository_length(a);
+	return length == repository_length(b) && !memcmp(a, b, length);
+}
+
+static bool is_reference_of(const struct image_name *entry, const char *id)
+{
+	return entry->kind != IMAGE_NAME_SERIAL && !strcmp(entry->id, id);
+}
+
+static size_t count_references(const struct image_names *names, const char *id)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < names->count; i++)
+		count += is_reference_of(&names->items[i], id);
+	return count;
+}
+
+/* At most one tag, and every digest in that tag's repository. */
+static bool is_single_reference(const struct image_names *names, const char *id)
+{
+	const struct image_name *tag = NULL, *digest = NULL;
+
+	for (size_t i = 0; i < names->count; i++) {
+		const struct image_name *entry = &names->items[i];
+		if (!is_reference_of(entry, id))
+			continue;
+		if (entry->kind == IMAGE_NAME_TAG) {
+			if (tag)
+				return false;
+			tag = entry;
+		} else {
+			if (digest && !same_repository(digest->name, entry->name))
+				return false;
+			digest = entry;
+		}
+	}
+	return !tag || !digest || same_repository(tag->name, digest->name);
+}
+
+/* One removal under way. */
+struct removing {
+	struct store *store;
+	struct arena *arena;
+	struct image_names *names;
+	const struct image_users *users;
+	struct image_removal *out;
+	bool force;
+	char id[65];
+};
+
+static void untag(struct removing *r, const char *name)
+{
+	struct reference reference;
+	struct err ignored;
+
+	if (reference_parse(r->arena, name, &reference, &ignored) == 0)
+		strings_add(r->arena, &r->out->untagged, reference_familiar(r->arena, &reference));
+	image_names_drop(r->names, name);
+}
+
+/* Drops the references that fit; repository NULL takes all, else only that one's digests. */
+static void untag_all(struct removing *r, const char *repository)
+{
+	for (size_t i = 0; i < r->names->count;) {
+		const struct image_name *entry = &r->names->items[i];
+		bool fits = is_reference_of(entry, r->id) &&
+			    (!repository || (entry->kind == IMAGE_NAME_DIGEST &&
+						    same_repository(entry->name, repository)));
+		if (fits)
+			untag(r, arena_strdup(r->arena, entry->name));
+		else
+			i++;
+	}
+}
+
+static bool repository_has_tag(const struct removing *r, const char *name)
+{
+	for (size_t i = 0; i < r->names->count; i++) {
+		const struct image_name *entry = &r->names->items[i];
+		if (entry->kind == IMAGE_NAME_TAG && !strcmp(entry->id, r->id) &&
+			same_repository(entry->name, name))
+			return true;
+	}
+	return false;
+}
+
+static bool container_uses(const struct removing *r, char container[65], bool *running)
+{
+	*running = false;
+	return r->users && r->users->image_used &&
+	       r->users->image_used(r->users->context, r->id, container, running);
+}
+
+/* What stands in the way of deleting the image itself. */
+static int check_conflicts(const struct removing *r, struct err *e)
+{
+	char container[65] = "";
+	bool running, used = container_uses(r, container, &running);
+
+	if (used && running) {
+		err_set(e, ERR_CONFLICT, 0,
+			"conflict: unable to delete %.12s (cannot be forced) - image is being used by "
+			"running container %.12s",
+			r->id, container);
+		return err_hint(e, "stop and remove the container first: brig rm -f %.12s", container);
+	}
+	if (r->force)
+		return 0;
+	if (count_references(r->names, r->id) > 1 && !is_single_reference(r->names, r->id)) {
+		err_set(e, ERR_CONFLICT, 0,
+			"conflict: unable to delete %.12s (must be forced) - image is referenced in multiple "
+			"repositories",
+			r->id);
+		return err_hint(e, "remove it by one of its names, or with -f and all of them");
+	}
+	if (used) {
+		err_set(e, ERR_CONFLICT, 0,
+			"conflict: unable to delete %.12s (must be forced) - image is being used by stopped "
+			"container %.12s",
+			r->id, container);
+		return err_hint(e, "remove the container first: brig rm %.12s", container);
+	}
+	return 0;
+}
+
+/* The name is given up; *whole says whether the image has to go too. */
+static int remove_name(struct removing *r, const char *text, const char *name, bool *whole, struct err *e)
+{
+	char container[65] = "";
+	bool running;
+
+	if (!r->force && is_single_reference(r->names, r->id) && container_uses(r, container, &running)) {
+		err_set(e, ERR_CONFLICT, 0,
+			"conflict: unable to remove repository reference \"%s\" (must force) - container "
+			"%.12s is using its "
+			"referenced image %.12s",
+			text, container, r->id);
+		return err_hint(e, "remove the container first: brig rm %.12s", container);
+	}
+	bool is_digest = image_names_get(r->names, name)->kind == IMAGE_NAME_DIGEST;
+	untag(r, name);
+	/* Digests that only told where the tag came from go with the repository's last tag. */
+	if (!is_digest && !repository_has_tag(r, name))
+		untag_all(r, name);
+	*whole = count_references(r->names, r->id) == 0;
+	if (*whole && container_uses(r, container, &running) && running)
+		*whole = false; /* forced: it loses its name, and stays for the container */
+	return 0;
+}
+
+/* Digests in use, sorted. */
+struct marks {
+	struct arena arena;
+	const char **items;
+	size_t count, room;
+	bool unknown; /* a record cannot be read: what it needs is not known */
+};
+
+static void mark(struct marks *marks, const struct oci_digest *digest)
+{
+	if (!oci_digest_is_sha256(digest))
+		return;
+	if (marks->count == marks->room) {
+		size_t room = marks->room ? marks->room * 2 : 256;
+		const char **items = arena_array(&marks->arena, room, sizeof *items);
+		if (marks->count)
+			memcpy(items, marks->items, marks->count * sizeof *items);
+		marks->items = items;
+		marks->room = room;
+	}
+	marks->items[marks->count++] = arena_strdup(&marks->arena, oci_digest_hex(digest));
+}
+
+static int compare_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool marked(const struct marks *marks, const char *hex)
+{
+	return marks->count && bsearch(&hex, marks->items, marks->count, sizeof *marks->items, compare_text);
+}
+
+/* All that records refer to. A layer and a blob may well have the same digest (a layer that
+ * is the lowest and was kept uncompressed), which does no harm here. */
+struct marking {
+	struct store *store;
+	struct marks *marks;
+};
+
+static int mark_record(void *context, const char *id)
+{
+	struct marking *m = context;
+	static const struct image_names none;
+	auto_arena struct arena arena = {0};
+	struct image image;
+	struct err bad;
+	struct oci_digest config;
+
+	oci_digest_from_hex(id, &config);
+	mark(m->marks, &config);
+	if (image_read(m->store, &arena, &none, id, &image, &bad) < 0) {
+		m->marks->unknown = true;
+		return 0;
+	}
+	mark(m->marks, &image.manifest);
+	for (size_t i = 0; i < image.layer_count; i++) {
+		mark(m->marks, &image.layers[i].chain_id);
+		mark(m->marks, &image.layers[i].blob);
+	}
+	return 0;
+}
+
+static int mark_all(struct store *store, struct marks *marks, struct err *e)
+{
+	struct marking m = {.store = store, .marks = marks};
+	if (image_each_record(store, mark_record, &m, e) < 0)
+		return -1;
+	if (marks->count)
+		qsort(marks->items, marks->count, sizeof *marks->items, compare_text);
+	return 0;
+}
+
+static bool layer_is_used(const struct marks *marks, const struct image_users *users, const char *chain)
+{
+	return marks->unknown || marked(marks, chain) ||
+	       (users && users->layer_used && users->layer_used(users->context, chain));
+}
+
+static bool blob_is_used(const struct marks *marks, const struct image_users *users, const char *blob)
+{
+	return marks->unknown || marked(marks, blob) ||
+	       (users && users->blob_used && users->blob_used(users->context, blob));
+}
+
+/* The layer's name is gone at once; its files after that, and if that fails with the next sweep. */
+static int remove_layer(struct store *store, const char *chain, struct err *e)
+{
+	struct store_stage stage;
+	int layers = store_folder(store, STORE_LAYERS, e);
+
+	if (layers < 0)
+		return e->kind == ERR_NOT_FOUND ? 0 : -1;
+	if (store_stage(store, "gone", &stage, e) < 0)
+		return -1;
+	int rc = renameat(layers, chain, stage.fd, "layer") < 0 && errno != ENOENT ? -errno : 0;
+	store_stage_drop(store, &stage);
+	return rc < 0 ? err_errno(e, rc, "cannot remove %s/layers/%s", store->path, chain) : 0;
+}
+
+static void collect_blob(struct store *store, const struct marks *marks, const struct image_users *users,
+	const struct oci_digest *digest, struct err *e)
+{
+	if (oci_digest_is_sha256(digest) && !blob_is_used(marks, users, oci_digest_hex(digest)))
+		blob_remove(store, digest, e);
+}
+
+/* Removes what only this image used, whose record is gone. What cannot be removed is left to
+ * image_collect(): the image itself is removed in any case. */
+static void remove_content(struct removing *r, const struct image *image)
+{
+	struct marks marks = {0};
+	struct err ignored;
+	char container[65];
+	bool running;
+
+	/* Who has containers but cannot tell their layers gets nothing removed below them. */
+	if (container_uses(r, container, &running) && !r->users->layer_used)
+		return;
+	if (store_try_lock(r->store, STORE_EXCLUSIVE, &ignored) != 1)
+		return;
+	if (mark_all(r->store, &marks, &ignored) == 0) {
+		for (size_t i = image->layer_count; i-- > 0;) {
+			const struct image_layer *layer = &image->layers[i];
+			const char *chain = oci_digest_hex(&layer->chain_id);
+			if (layer_is_used(&marks, r->users, chain) ||
+				remove_layer(r->store, chain, &ignored) < 0)
+				continue;
+			strings_add(r->arena, &r->out->deleted, arena_strdup(r->arena, layer->chain_id.text));
+			collect_blob(r->store, &marks, r->users, &layer->blob, &ignored);
+		}
+		collect_blob(r->store, &marks, r->users, &image->manifest, &ignored);
+		collect_blob(r->store, &marks, r->users, &image->id, &ignored);
+	}
+	arena_free(&marks.arena);
+	store_unlock(r->store);
+}
+
+/* Decides, and changes names and record. *image is what was deleted, where *whole is set. */
+static int remove_locked(
+	struct removing *r, const char *text, struct image *image, bool *whole, struct err *e)
+{
+	struct reference reference;
+	struct err ignored;
+	const char *name = NULL;
+	char record[80];
+
+	if (image_names_resolve(r->names, text, r->id, e) < 0)
+		return -1;
+	int rc = image_read(r->store, r->arena, r->names, r->id, image, e);
+	if (rc < 0) {
+		bool known = image_names_serial(r->names, r->id) != NULL;
+		if (!known && e->kind == ERR_NOT_FOUND)
+			return err_set(e, ERR_NOT_FOUND, 0, "No such image: sha256:%s", r->id);
+		if (e->kind != ERR_CORRUPT && e->kind != ERR_NOT_FOUND)
+			return -1;
+		*image = (struct image){0};
+	}
+	oci_digest_from_hex(r->id, &r->out->id);
+	oci_digest_from_hex(r->id, &image->id);
+
+	/* By name, unless it was an id or a serial that was given. */
+	if (reference_parse(r->arena, text, &reference, &ignored) == 0) {
+		reference_default_tag(&reference);
+		if (reference.digest)
+			reference.tag = NULL;
+		name = reference_full(r->arena, &reference);
+		struct image_name *entry = image_names_get(r->names, name);
+		if (!entry || strcmp(entry->id, r->id) != 0)
+			name = NULL;
+	}
+	*whole = true;
+	if (name ? remove_name(r, text, name, whole, e) < 0 : check_conflicts(r, e) < 0)
+		return -1;
+	if (*whole) {
+		untag_all(r, NULL);
+		const struct image_name *serial = image_names_serial(r->names, r->id);
+		if (serial)
+			image_names_drop(r->names, arena_strdup(r->arena, serial->name));
+	}
+	if (image_names_save(r->store, r->names, e) < 0)
+		return -1;
+	if (!*whole)
+		return 0;
+	int folder = store_folder(r->store, STORE_IMAGES, e);
+	if (folder < 0)
+		return -1;
+	snprintf(record, sizeof record, "%s.json", r->id);
+	if (unlinkat(folder, record, 0) < 0 && errno != ENOENT)
+		return err_errno(e, errno, "cannot remove %s/images/%s", r->store->path, record);
+	return 0;
+}
+
+int image_remove(struct store *store, struct arena *arena, const char *text, bool force,
+	const struct image_users *users, struct image_removal *removal, struct err *e)
+{
+	auto_names struct image_names names = {0};
+	struct image_removal done = {0};
+	struct removing r = {
+		.store = store,
+		.arena = arena,
+		.names = &names,
+		.users = users,
+		.out = &done,
+		.force = force,
+	};
+	struct image image = {0};
+	bool whole = false;
+
+	if (image_names_begin(store, &names, e) < 0)
+		return -1;
+	int rc = remove_locked(&r, text, &image, &whole, e);
+	store_unlock_images(store);
+	if (rc < 0)
+		return -1;
+	if (whole) {
+		strings_add(arena, &done.deleted, arena_strdup(arena, done.id.text));
+		remove_content(&r, &image);
+	}
+	*removal = done;
+	return 0;
+}
+
+/* Every entry of a folder whose name is 64 hex digits: removed where nobody uses it. */
+struct sweep {
+	struct store *store;
+	const struct marks *marks;
+	const struct image_users *users;
+	int64_t *freed;
+	int removed;
+};
+
+static int sweep_folder(struct sweep *s, enum store_folder which, struct err *e)
+{
+	int folder = store_folder(s->store, which, e);
+	if (folder < 0)
+		return e->kind == ERR_NOT_FOUND ? 0 : -1;
+	int fd = fd_open(folder, ".", O_RDONLY | O_DIRECTORY, 0);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	if (!stream) {
+		close_fd(&fd);
+		return err_errno(e, errno, "cannot read a folder of %s", s->store->path);
+	}
+	int rc = 0;
+	for (struct dirent *entry; rc == 0 && (entry = readdir(stream));) {
+		const char *name = entry->d_name;
+		struct stat st;
+		if (strlen(name) != 64 || strspn(name, "0123456789abcdef") != 64)
+			continue;
+		if (which == STORE_LAYERS) {
+			if (layer_is_used(s->marks, s->users, name))
+				continue;
+			rc = remove_layer(s->store, name, e);
+		} else {
+			if (blob_is_used(s->marks, s->users, name))
+				continue;
+			struct oci_digest digest;
+			oci_digest_from_hex(name, &digest);
+			if (s->freed && fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+				*s->freed += st.st_size;
+			rc = blob_remove(s->store, &digest, e);
+		}
+		s->removed += rc == 0;
+	}
+	closedir(stream);
+	return rc;
+}
+
+int image_collect(struct store *store, const struct image_users *users, int64_t *freed, struct err *e)
+{
+	struct marks marks = {0};
+	struct sweep s = {.store = store, .marks = &marks, .users = users, .freed = freed};
+
+	if (!store->writable)
+		return err_set(e, ERR_DENIED, 0, "the store %s was opened for reading only", store->path);
+	int rc = store_try_lock(store, STORE_EXCLUSIVE, e);
+	if (rc != 1)
+		return rc;
+	rc = mark_all(store, &marks, e);
+	if (rc == 0)
+		rc = sweep_folder(&s, STORE_LAYERS, e);
+	if (rc == 0)
+		rc = sweep_folder(&s, STORE_BLOBS, e);
+	arena_free(&marks.arena);
+	store_unlock(store);
+	store_sweep(store);
+	return rc < 0 ? -1 : s.removed;
+}

@@ -81,6 +81,14 @@ static const char *parse_record(
 	return NULL;
 }
 
+const char *image_record_parse(
+	struct arena *arena, const char *bytes, size_t length, const char *id, struct image *image)
+{
+	struct err bad;
+	const struct json *root = json_parse(arena, bytes, length, "it", &bad);
+	return root ? parse_record(arena, root, id, image) : arena_strdup(arena, bad.what);
+}
+
 /* The names of an image, as its owner sees them. */
 static void read_names(struct arena *arena, const struct image_names *names, struct image *image)
 {
@@ -121,9 +129,7 @@ int image_read(struct store *store, struct arena *arena, const struct image_name
 		return damaged(store, id, "it is no file of ours", e);
 	if (rc < 0)
 		return err_errno(e, rc, "cannot read %s/images/%s", store->path, name);
-	struct err bad;
-	const struct json *root = json_parse(arena, text.data, text.length, "it", &bad);
-	const char *why = root ? parse_record(arena, root, id, &parsed) : bad.what;
+	const char *why = image_record_parse(arena, text.data ? text.data : "", text.length, id, &parsed);
 	if (why)
 		return damaged(store, id, why, e);
 	read_names(arena, names, &parsed);
@@ -322,7 +328,17 @@ int image_find(struct store *store, struct arena *arena, const char *text, struc
 	auto_names struct image_names names = {0};
 	char id[65];
 
-	if (image_names_load(store, &names, e) < 0 || image_names_resolve(&names, text, id, e) < 0)
+	if (image_names_map(store, &names, e) < 0)
+		return -1;
+	if (image_names_resolve(&names, text, id, e) < 0) {
+		/* Nothing, or a line that cannot be read: the latter has to be told. */
+		auto_names struct image_names all = {0};
+		struct err bad;
+		if (e->kind == ERR_NOT_FOUND && image_names_load(store, &all, &bad) < 0)
+			*e = bad;
+		return -1;
+	}
+	if (image_names_take(store, &names, id, e) < 0)
 		return -1;
 	if (image_read(store, arena, &names, id, image, e) == 0)
 		return 0;

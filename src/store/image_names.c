@@ -3,9 +3,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/auto.h"
@@ -80,6 +82,24 @@ static bool parse_line(struct image_names *names, char *line, size_t length)
 	return true;
 }
 
+size_t image_names_parse(struct image_names *names, const char *bytes, size_t length)
+{
+	size_t head = sizeof heading - 1, line = 1;
+
+	if (length < head || memcmp(bytes, heading, head) != 0)
+		return line;
+	char *at = arena_memdup(&names->arena, bytes + head, length - head);
+	char *end = at + length - head;
+	while (at < end) {
+		char *newline = memchr(at, '\n', (size_t)(end - at));
+		line++;
+		if (!newline || !parse_line(names, at, (size_t)(newline - at)))
+			return line;
+		at = newline + 1;
+	}
+	return 0;
+}
+
 int image_names_load(struct store *store, struct image_names *names, struct err *e)
 {
 	auto_buf struct buf file = {0};
@@ -93,19 +113,74 @@ int image_names_load(struct store *store, struct image_names *names, struct err 
 		return 0;
 	if (rc < 0)
 		return err_errno(e, rc, "cannot read the list of image names %s/images/names", store->path);
-	size_t head = sizeof heading - 1;
-	if (file.length < head || memcmp(file.data, heading, head) != 0)
-		return damaged(store, 1, e);
+	size_t line = image_names_parse(names, file.data ? file.data : "", file.length);
+	if (line) {
+		image_names_free(names);
+		return damaged(store, line, e);
+	}
+	return 0;
+}
 
-	char *at = arena_memdup(&names->arena, file.data + head, file.length - head);
-	char *end = at + file.length - head;
-	for (size_t line = 2; at < end; line++) {
-		char *newline = memchr(at, '\n', (size_t)(end - at));
-		if (!newline || !parse_line(names, at, (size_t)(newline - at))) {
-			image_names_free(names);
-			return damaged(store, line, e);
-		}
-		at = newline + 1;
+int image_names_map(struct store *store, struct image_names *names, struct err *e)
+{
+	struct stat st;
+	int rc = 0;
+
+	*names = (struct image_names){0};
+	int folder = store_folder(store, STORE_IMAGES, e);
+	if (folder < 0)
+		return e->kind == ERR_NOT_FOUND ? 0 : -1;
+	auto_close int fd = fd_open(folder, "names", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		rc = fd;
+	else if (fstat(fd, &st) < 0)
+		rc = -errno;
+	else if (!S_ISREG(st.st_mode) || st.st_size > NAMES_LIMIT)
+		rc = -EINVAL;
+	if (rc < 0)
+		return err_errno(e, rc, "cannot read the list of image names %s/images/names", store->path);
+	size_t length = (size_t)st.st_size, head = sizeof heading - 1;
+	if (length < head)
+		return damaged(store, 1, e);
+	/* It is replaced, never written in place: what is mapped does not change. */
+	void *bytes = mmap(NULL, length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (bytes == MAP_FAILED)
+		return err_errno(
+			e, errno, "cannot read the list of image names %s/images/names", store->path);
+	names->mapped = bytes;
+	names->mapped_length = length;
+	if (memcmp(bytes, heading, head) != 0) {
+		image_names_free(names);
+		return damaged(store, 1, e);
+	}
+	return 0;
+}
+
+/* The line (1 is the heading) that position stands in. */
+static size_t line_number(const struct image_names *names, const char *position)
+{
+	size_t line = 1;
+	for (const char *at = names->mapped; (at = memchr(at, '\n', (size_t)(position - at))); at++)
+		line++;
+	return line;
+}
+
+int image_names_take(struct store *store, struct image_names *names, const char *id, struct err *e)
+{
+	char wanted[ID_LENGTH + 3];
+	const char *at = names->mapped, *end = at + names->mapped_length;
+	size_t length = (size_t)snprintf(wanted, sizeof wanted, "\t%.64s\t", id);
+
+	while (at && (at = memmem(at, (size_t)(end - at), wanted, length))) {
+		const char *start = at, *newline = memchr(at, '\n', (size_t)(end - at));
+		while (start[-1] != '\n') /* the heading ends with one */
+			start--;
+		size_t size = newline ? (size_t)(newline - start) : 0;
+		if (!newline || !parse_line(names, arena_memdup(&names->arena, start, size), size))
+			return damaged(store, line_number(names, start), e);
+		at = newline;
 	}
 	return 0;
 }
@@ -130,6 +205,8 @@ int image_names_save(struct store *store, const struct image_names *names, struc
 void image_names_free(struct image_names *names)
 {
 	arena_free(&names->arena);
+	if (names->mapped)
+		munmap((void *)(uintptr_t)names->mapped, names->mapped_length);
 	*names = (struct image_names){0};
 }
 
@@ -214,6 +291,29 @@ int image_names_new_serial(const struct image_names *names, char serial[IMAGE_SE
 	return 0;
 }
 
+/* The id behind a name, to id. */
+static bool lookup(const struct image_names *names, const char *name, char id[65])
+{
+	if (!names->mapped) {
+		const struct image_name *entry = image_names_get(names, name);
+		if (entry)
+			memcpy(id, entry->id, sizeof entry->id);
+		return entry;
+	}
+	auto_buf struct buf wanted = {0};
+	buf_printf(&wanted, "\n%s\t", name);
+	const char *end = names->mapped + names->mapped_length;
+	const char *at = memmem(names->mapped, names->mapped_length, wanted.data, wanted.length);
+	if (!at)
+		return false;
+	at += wanted.length;
+	if (end - at <= ID_LENGTH || !is_hex(at, ID_LENGTH))
+		return false;
+	memcpy(id, at, ID_LENGTH);
+	id[ID_LENGTH] = '\0';
+	return true;
+}
+
 /* Image ids that begin with digits: how many, the first to id. */
 static size_t count_prefix(const struct image_names *names, const char *digits, char id[65])
 {
@@ -226,6 +326,21 @@ static size_t count_prefix(const struct image_names *names, const char *digits, 
 		if (!found++)
 			memcpy(id, names->items[i].id, sizeof names->items[i].id);
 	}
+	if (!names->mapped)
+		return found;
+	const char *end = names->mapped + names->mapped_length, *at = names->mapped;
+	while ((at = memmem(at, (size_t)(end - at), "\nimg_", 5))) {
+		const char *newline = memchr(at + 1, '\n', (size_t)(end - at - 1));
+		const char *tab = newline ? memchr(at, '\t', (size_t)(newline - at)) : NULL;
+		if (!newline)
+			break;
+		at = newline;
+		if (!tab || newline - tab <= ID_LENGTH + 1 || memcmp(tab + 1, digits, length) != 0 ||
+			!is_hex(tab + 1, ID_LENGTH))
+			continue;
+		if (!found++)
+			snprintf(id, 65, "%.64s", tab + 1);
+	}
 	return found;
 }
 
@@ -236,7 +351,7 @@ int image_names_resolve(const struct image_names *names, const char *text, char 
 	const char *digits = !strncmp(text, "sha256:", 7) ? text + 7 : text;
 	size_t length = strlen(digits);
 	bool hex = length && length <= ID_LENGTH && is_hex(digits, length);
-	const struct image_name *entry = NULL;
+	bool named = false;
 
 	if (hex && length == ID_LENGTH) {
 		/* The record may be there without a line: whoever reads it will see. */
@@ -244,20 +359,18 @@ int image_names_resolve(const struct image_names *names, const char *text, char 
 		return 0;
 	}
 	if (reference_is_serial(text))
-		entry = image_names_get(names, text);
-	if (!entry) {
+		named = lookup(names, text, id);
+	if (!named) {
 		if (reference_parse(&arena, text, &reference, e) < 0)
 			return -1;
 		reference_default_tag(&reference);
 		struct reference wanted = reference;
 		if (wanted.digest)
 			wanted.tag = NULL;
-		entry = image_names_get(names, reference_full(&arena, &wanted));
+		named = lookup(names, reference_full(&arena, &wanted), id);
 	}
-	if (entry) {
-		memcpy(id, entry->id, sizeof entry->id);
+	if (named)
 		return 0;
-	}
 	char first[65];
 	size_t found = hex ? count_prefix(names, digits, first) : 0;
 	if (found == 1) {

@@ -1,7 +1,9 @@
 /*
  * image_names.h - the file images/names in memory. For image*.c only.
  *
- * Whoever writes holds images/lock exclusively from load to save.
+ * Whoever writes holds images/lock exclusively from load to save. Who only wants to know
+ * one image maps the file and parses no more than that image's lines: a page that is
+ * touched costs more than scanning it.
  */
 #ifndef STORE_IMAGE_NAMES_H
 #define STORE_IMAGE_NAMES_H
@@ -21,7 +23,14 @@ struct image_names {
 	struct arena arena; /* holds the rest */
 	struct image_name *items;
 	size_t count, room;
+	const char *mapped; /* image_names_map() only: the file's bytes */
+	size_t mapped_length;
 };
+
+/* Maps the file, items stay empty: image_names_resolve() works, and image_names_take(). */
+int image_names_map(struct store *store, struct image_names *names, struct err *e);
+/* Parses the lines of one image. */
+int image_names_take(struct store *store, struct image_names *names, const char *id, struct err *e);
 
 int image_names_load(struct store *store, struct image_names *names, struct err *e);
 /* Durable. */
@@ -45,6 +54,12 @@ int image_names_adopt(struct store *store, struct image_names *names, struct err
 
 /* What text means, as image_find; id gets its hex. */
 int image_names_resolve(const struct image_names *names, const char *text, char id[65], struct err *e);
+
+/* Parses a file's bytes: 0, or the number of the line that is damaged. */
+size_t image_names_parse(struct image_names *names, const char *bytes, size_t length);
+/* Parses a record's bytes: NULL, or what is wrong with it (the arena's). */
+const char *image_record_parse(
+	struct arena *arena, const char *bytes, size_t length, const char *id, struct image *image);
 
 /* Reads images/HEX.json and what the image is called. */
 int image_read(struct store *store, struct arena *arena, const struct image_names *names, const char *id,

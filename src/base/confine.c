@@ -437,16 +437,16 @@ int confine_apply(struct confine *confine, const char **step)
 
 static void reset_signals(void)
 {
-	sigset_t none;
-	/* The handler is all zeros: SIG_DFL. Past 31 nobody ignores signals by habit, but
-	 * one who did would hand that on. */
-	const struct sigaction standard = {.sa_handler = SIG_DFL};
+	/* As the kernel has it (rt_sigaction(2)): all zeros is SIG_DFL and no flags. The C
+	 * libraries keep 32 and 33 for themselves and refuse them, but they can arrive
+	 * ignored: GNU make starts what it runs so. */
+	const unsigned long standard[4] = {0};
+	const uint64_t none = 0;
 	for (int i = 1; i < _NSIG; i++) {
 		if (i != SIGKILL && i != SIGSTOP)
-			sigaction(i, &standard, NULL);
+			syscall(SYS_rt_sigaction, i, standard, NULL, sizeof none);
 	}
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
 }
 
 int confine_reset(mode_t umask_wanted, unsigned long personality_wanted)

@@ -26,6 +26,24 @@ void format_put(struct format_row *row, const char *field, const char *value)
 	format_put_json(row, field, &(struct json){.type = JSON_STRING, .string = value});
 }
 
+/* As strconv.Quote, but that bytes past ASCII stay as they are. */
+void format_quote(struct buf *out, const char *text)
+{
+	static const char names[] = "abfnrtv\\\"", values[] = "\a\b\f\n\r\t\v\\\"";
+
+	buf_string(out, "\"");
+	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+		const char *found = strchr(values, *c);
+		if (found)
+			buf_printf(out, "\\%c", names[found - values]);
+		else if (*c < 0x20 || *c == 0x7f)
+			buf_printf(out, "\\x%02x", *c);
+		else
+			buf_append(out, c, 1);
+	}
+	buf_string(out, "\"");
+}
+
 /* \t and \n as people type them between single quotes. */
 static char *unescape(struct arena *arena, const char *text)
 {

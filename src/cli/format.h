@@ -43,6 +43,20 @@ void format_put_json(struct format_row *row, const char *field, const struct jso
 int format_rows(struct cli *cli, const struct format_list *list, const char *format,
 	const struct format_row *rows, struct err *e);
 
+/* Appends text in double quotes with Go's escapes. */
+void format_quote(struct buf *out, const char *text);
+
+#define FORMAT_HELP                                                                                          \
+	"Format output using a custom template:\n"                                                           \
+	"'table':            Print output in table format with column headers (default)\n"                   \
+	"'table TEMPLATE':   Print output in table format using the given Go template\n"                     \
+	"'json':             Print in JSON format\n"                                                         \
+	"'TEMPLATE':         Print output using the given Go template"
+#define FORMAT_OBJECT_HELP                                                                                   \
+	"Format output using a custom template:\n"                                                           \
+	"'json':             Print in JSON format\n"                                                         \
+	"'TEMPLATE':         Print output using the given Go template"
+
 /* One object by the user's template (inspect, info, version) and a newline. name and type are for
  * errors, as in template.h; before is what docker says before them ("template parsing error: "). */
 int format_object(struct cli *cli, const struct json *object, const char *format, const char *name,

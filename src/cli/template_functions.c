@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "cli/format.h"
 #include "cli/template_tree.h"
 
 /* ---- values ---- */
@@ -203,23 +204,6 @@ static const struct json *call_println(struct template_call *call)
 	return from_buf(call, &buf);
 }
 
-/* As strconv.Quote. */
-static void print_quoted(struct buf *out, const char *text)
-{
-	buf_string(out, "\"");
-	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-		static const char names[] = "abfnrtv\\\"", values[] = "\a\b\f\n\r\t\v\\\"";
-		const char *found = strchr(values, *c);
-		if (found)
-			buf_printf(out, "\\%c", names[found - values]);
-		else if (*c < 0x20 || *c == 0x7f)
-			buf_printf(out, "\\x%02x", *c);
-		else
-			buf_append(out, c, 1);
-	}
-	buf_string(out, "\"");
-}
-
 static double real_of(const struct json *value)
 {
 	return value->type == JSON_INTEGER ? (double)value->integer : strtod(value->string, NULL);
@@ -252,7 +236,7 @@ static void print_verb(struct buf *out, struct template_call *call, const char *
 	}
 #pragma GCC diagnostic pop
 	if (verb == 'q')
-		print_quoted(&text, text_of(call, index));
+		format_quote(&text, text_of(call, index));
 	else if (verb == 's' || verb == 'v' || (verb == 't' && value->type == JSON_BOOL))
 		print_nested(&text, value);
 	else

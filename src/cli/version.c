@@ -9,10 +9,7 @@ struct version_options {
 };
 
 static const struct opt options_table[] = {
-	{"format", 'f', OPT_STRING, offsetof(struct version_options, format), NULL,
-		"Format output using a custom template:\n"
-		"'json':             Print in JSON format\n"
-		"'TEMPLATE':         Print output using the given Go template"},
+	{"format", 'f', OPT_STRING, offsetof(struct version_options, format), NULL, FORMAT_OBJECT_HELP},
 	{NULL},
 };
 

@@ -247,40 +247,47 @@ static void hold_standard_streams(void)
 	}
 }
 
-int main(int argc, char **argv)
+static int run(struct cli *cli, int argc, char **argv)
 {
-	struct cli cli = {0};
 	struct err e = {0};
-
-	hold_standard_streams();
-	argc -= argc > 0;
-	argv++;
-	int r = opt_parse(cli_global_options, &cli, &cli.arena, &argc, &argv, OPT_STOP_AT_OPERAND, &e);
+	int r = opt_parse(cli_global_options, cli, &cli->arena, &argc, &argv, OPT_STOP_AT_OPERAND, &e);
 	if (r < 0)
 		return refuse_options(NULL, &e);
-	if (cli.version)
-		buf_string(&cli.out, "brig version " BRIG_VERSION "\n");
+	if (cli->version)
+		buf_string(&cli->out, "brig version " BRIG_VERSION "\n");
 	else if (r > 0 || !argc)
-		cli_help(&cli.out);
-	if (cli.out.length) {
+		cli_help(&cli->out);
+	if (cli->out.length) {
 		/* Help that nobody asked for is talk. */
-		bool asked = r > 0 || cli.version;
-		return fd_write_full(asked ? STDOUT_FILENO : STDERR_FILENO, cli.out.data, cli.out.length) < 0;
+		bool asked = r > 0 || cli->version;
+		return fd_write_full(asked ? STDOUT_FILENO : STDERR_FILENO, cli->out.data, cli->out.length) <
+		       0;
 	}
-	if (cli.trace)
+	if (cli->trace)
 		log_trace_on();
 	struct cli_found found = cli_find(argc, argv);
 	if (!found.verb && found.group && argc == 1) {
-		cli_help_group(found.group, &cli.out);
-		say(&cli.out);
+		cli_help_group(found.group, &cli->out);
+		say(&cli->out);
 		return 0;
 	}
 	if (!found.verb && found.group && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-		cli_help_group(found.group, &cli.out);
-		return cli_flush(&cli, &e) < 0;
+		cli_help_group(found.group, &cli->out);
+		return cli_flush(cli, &e) < 0;
 	}
 	if (!found.verb)
-		return refuse_verb(&cli, argc, argv, found);
-	cli.verb = found.verb;
-	return run_verb(&cli, argc - found.words, argv + found.words);
+		return refuse_verb(cli, argc, argv, found);
+	cli->verb = found.verb;
+	return run_verb(cli, argc - found.words, argv + found.words);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = {0};
+
+	hold_standard_streams();
+	int status = run(&cli, argc - (argc > 0), argv + (argc > 0));
+	buf_free(&cli.out);
+	arena_free(&cli.arena);
+	return status;
 }

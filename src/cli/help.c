@@ -148,7 +148,7 @@ void cli_help(struct buf *out)
 	buf_string(out, "Usage:  brig [OPTIONS] COMMAND\n\nContainers without a daemon\n");
 	append_examples("pull debian\tfetch an image from a registry\n"
 			"run --rm -it debian\ta shell in a container that is gone afterwards\n"
-			"run -d --name web -p 8080:80 nginx\ta server in the background\n"
+			"run -d --name web nginx\ta server in the background\n"
 			"ps\twhat is running\n",
 		out);
 	buf_string(out, "\nCommon Commands:\n");

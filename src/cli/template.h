@@ -22,11 +22,26 @@ struct template;
  * ("template: :1: unclosed action"). */
 struct template *template_parse(struct arena *arena, const char *name, const char *text, struct err *e);
 
+/* A field that Go's struct has where the JSON leaves it out, or has null. */
+enum template_zero_kind {
+	TEMPLATE_ZERO_NIL = 1, /* prints as <nil> */
+	TEMPLATE_ZERO_BOOL,
+	TEMPLATE_ZERO_STRING,
+	TEMPLATE_ZERO_LIST, /* prints as [], is null for json */
+	TEMPLATE_ZERO_MAP,  /* prints as map[], is null for json */
+};
+
+struct template_zero {
+	const char *name; /* NULL ends the list */
+	enum template_zero_kind kind;
+};
+
 /* What errors and fields depend on besides the data. */
 struct template_data {
 	const struct json *dot;
 	/* The Go type that a missing field of dot is reported for; NULL: it is a map. */
 	const char *type;
+	const struct template_zero *zeros; /* wherever in the tree; may be NULL */
 	/* .NAME "argument", as in {{.Label "app"}}: the value, or NULL where there is no such
 	 * method. May be NULL. */
 	const struct json *(*method)(void *context, const char *name, const char *argument);

@@ -45,6 +45,29 @@ const struct json *template_bool(struct arena *arena, bool boolean)
 	return value;
 }
 
+/* Known by their address: for json they are all null. */
+static const struct json nil_value = {.type = JSON_NULL};
+static const struct json nil_list = {.type = JSON_NULL};
+static const struct json nil_map = {.type = JSON_NULL};
+
+const struct json *template_zero(enum template_zero_kind kind)
+{
+	static const struct json no = {.type = JSON_BOOL}, empty = {.type = JSON_STRING, .string = ""};
+
+	switch (kind) {
+	case TEMPLATE_ZERO_BOOL:
+		return &no;
+	case TEMPLATE_ZERO_STRING:
+		return &empty;
+	case TEMPLATE_ZERO_LIST:
+		return &nil_list;
+	case TEMPLATE_ZERO_MAP:
+		return &nil_map;
+	default:
+		return &nil_value;
+	}
+}
+
 bool template_truth(const struct json *value)
 {
 	switch (value->type) {
@@ -88,7 +111,7 @@ static int by_key(const void *a, const void *b)
 /* As fmt's %v: [a b], map[k:v l:w] in the order of the keys. */
 static void print_nested(struct buf *out, const struct json *value)
 {
-	if (value->type == JSON_NULL)
+	if (value->type == JSON_NULL && value != &nil_list && value != &nil_map)
 		buf_string(out, "<nil>");
 	else
 		template_print(out, value);
@@ -121,7 +144,10 @@ void template_print(struct buf *out, const struct json *value)
 {
 	switch (value->type) {
 	case JSON_NULL:
-		buf_string(out, "<no value>");
+		buf_string(out, value == &nil_list    ? "[]"
+				: value == &nil_map   ? "map[]"
+				: value == &nil_value ? "<nil>"
+						      : "<no value>");
 		break;
 	case JSON_BOOL:
 		buf_string(out, value->boolean ? "true" : "false");

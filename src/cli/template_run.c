@@ -67,6 +67,12 @@ static const struct json *get_field(
 {
 	if (value->type == JSON_OBJECT) {
 		const struct json *member = get_any_case(value, name);
+		if (member && member->type != JSON_NULL)
+			return member;
+		for (const struct template_zero *zero = run->data->zeros; zero && zero->name; zero++) {
+			if (!strcmp(zero->name, name))
+				return template_zero(zero->kind);
+		}
 		if (member)
 			return member;
 		if (value == run->data->dot && run->data->type)

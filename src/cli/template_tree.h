@@ -101,6 +101,9 @@ const struct json *template_string(struct arena *arena, const char *text);
 const struct json *template_integer(struct arena *arena, int64_t value);
 const struct json *template_bool(struct arena *arena, bool value);
 
+/* The value of a field that is not there; never NULL. */
+const struct json *template_zero(enum template_zero_kind kind);
+
 /* What if asks: not null, false, 0, "" or empty. */
 bool template_truth(const struct json *value);
 /* Appends a value as {{.}} prints it. */

@@ -1,0 +1,18 @@
+/* inspect.h - brig inspect, for one kind of thing or for all. */
+#ifndef CLI_INSPECT_H
+#define CLI_INSPECT_H
+
+#include "cli/open.h"
+
+enum inspect_kind {
+	INSPECT_CONTAINER = 1,
+	INSPECT_IMAGE = 2,
+	INSPECT_ANY = INSPECT_CONTAINER | INSPECT_IMAGE,
+};
+
+/* Prints an array with the document of each name, or what format says of each, a line
+ * each. A name that is not there is complained about, and the status is 1. */
+int cli_inspect(
+	struct cli *cli, enum inspect_kind kinds, const char *format, int argc, char **argv, struct err *e);
+
+#endif

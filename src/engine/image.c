@@ -1,0 +1,264 @@
+/* image.c - images as users see them: removing, and docker's JSON of one. */
+#include "engine/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/time.h"
+#include "engine/container.h"
+#include "engine/control.h"
+#include "store/driver.h"
+
+/* ---- who uses an image ---- */
+
+/* Calls use for every container's configuration until it returns true. */
+static bool any_container(struct engine *engine,
+	bool (*use)(void *context, const struct container *container, const struct container_config *config),
+	void *context)
+{
+	struct containers *containers = &engine->containers;
+	bool found = false;
+
+	for (size_t slot = 0; slot < containers->count && !found; slot++) {
+		struct arena arena = {0};
+		struct container container;
+		struct container_config config;
+		struct err ignored;
+		if (!container_read(containers, slot, &container))
+			continue;
+		auto_close int dir = container_open_dir(containers, &container, &ignored);
+		if (dir >= 0 && container_config_load(&arena, dir, &config, &ignored) == 0)
+			found = use(context, &container, &config);
+		arena_free(&arena);
+	}
+	return found;
+}
+
+struct usage {
+	struct engine *engine;
+	const char *image; /* 64 hex digits */
+	const char *chain;
+	char *container; /* 65 bytes: the one that was found, a running one rather than another */
+	bool running;
+	size_t count;
+};
+
+static bool uses_image(
+	void *context, const struct container *container, const struct container_config *config)
+{
+	struct usage *usage = context;
+
+	if (strcmp(config->image_id, usage->image) != 0)
+		return false;
+	enum control_state state = control_observe(usage->engine, container);
+	bool running = state == CONTROL_RUNNING || state == CONTROL_UNATTENDED;
+	if (usage->container && (!usage->count || (running && !usage->running)))
+		memcpy(usage->container, container->id, CONTAINER_ID);
+	usage->running |= running;
+	usage->count++;
+	return false;
+}
+
+static bool image_used(void *context, const char *image, char container[65], bool *running)
+{
+	struct usage usage = {.engine = context, .image = image, .container = container};
+
+	any_container(context, uses_image, &usage);
+	*running = usage.running;
+	return usage.count > 0;
+}
+
+static bool uses_layer(
+	void *context, const struct container *container, const struct container_config *config)
+{
+	const struct usage *usage = context;
+
+	for (size_t i = 0; i < config->layers.count; i++) {
+		if (!strcmp(config->layers.items[i], usage->chain))
+			return true;
+	}
+	return false;
+}
+
+static bool layer_used(void *context, const char *chain)
+{
+	struct usage usage = {.engine = context, .chain = chain};
+
+	return any_container(context, uses_layer, &usage);
+}
+
+int engine_image_remove(
+	struct engine *engine, const char *text, bool force, struct image_removal *removal, struct err *e)
+{
+	const struct image_users users = {
+		.context = engine, .image_used = image_used, .layer_used = layer_used};
+
+	return image_remove(&engine->store, engine->arena, text, force, &users, removal, e);
+}
+
+size_t engine_image_containers(struct engine *engine, const struct oci_digest *id, bool *running)
+{
+	struct usage usage = {.engine = engine, .image = oci_digest_hex(id)};
+
+	any_container(engine, uses_image, &usage);
+	if (running)
+		*running = usage.running;
+	return usage.count;
+}
+
+/* ---- inspect ---- */
+
+static void put_list(struct json_writer *w, const char *key, const struct strings *list)
+{
+	if (list->items && list->count)
+		json_put_strings(w, key, list->items);
+}
+
+static void put_text(struct json_writer *w, const char *key, const char *text)
+{
+	if (text && *text)
+		json_put_string(w, key, text);
+}
+
+/* {"80/tcp": {}} */
+static void put_set(struct json_writer *w, const char *key, const struct strings *list)
+{
+	if (!list->count)
+		return;
+	json_begin_object(w, key);
+	for (size_t i = 0; i < list->count; i++) {
+		json_begin_object(w, list->items[i]);
+		json_end_object(w);
+	}
+	json_end_object(w);
+}
+
+static void put_duration(struct json_writer *w, const char *key, int64_t nanoseconds)
+{
+	if (nanoseconds)
+		json_put_integer(w, key, nanoseconds);
+}
+
+static void put_healthcheck(struct json_writer *w, const struct oci_healthcheck *check)
+{
+	json_begin_object(w, "Healthcheck");
+	put_list(w, "Test", &check->test);
+	put_duration(w, "Interval", check->interval);
+	put_duration(w, "Timeout", check->timeout);
+	put_duration(w, "StartPeriod", check->start_period);
+	put_duration(w, "StartInterval", check->start_interval);
+	put_duration(w, "Retries", check->retries);
+	json_end_object(w);
+}
+
+void engine_image_config(const struct oci_config *config, struct json_writer *w, const char *key)
+{
+	json_begin_object(w, key);
+	put_text(w, "User", config->user);
+	put_set(w, "ExposedPorts", &config->exposed_ports);
+	put_list(w, "Env", &config->env);
+	put_list(w, "Entrypoint", &config->entrypoint);
+	put_list(w, "Cmd", &config->cmd);
+	put_set(w, "Volumes", &config->volumes);
+	put_text(w, "WorkingDir", config->working_dir);
+	if (config->label_count) {
+		json_begin_object(w, "Labels");
+		for (size_t i = 0; i < config->label_count; i++)
+			json_put_string(w, config->labels[i].key, config->labels[i].value);
+		json_end_object(w);
+	}
+	put_text(w, "StopSignal", config->stop_signal);
+	if (config->args_escaped)
+		json_put_bool(w, "ArgsEscaped", true);
+	if (config->has_healthcheck)
+		put_healthcheck(w, &config->healthcheck);
+	put_list(w, "OnBuild", &config->on_build);
+	put_list(w, "Shell", &config->shell);
+	json_end_object(w);
+}
+
+/* docker's overlay driver names the folders of the image's layers. */
+static void put_driver(struct engine *engine, const struct image *image, struct json_writer *w)
+{
+	size_t count = image->layer_count;
+	auto_buf struct buf lower = {0};
+
+	json_begin_object(w, "GraphDriver");
+	json_begin_object(w, "Data");
+	for (size_t i = count; i-- > 1;)
+		buf_printf(&lower, "%s%s/layers/%s/tree", lower.length ? ":" : "", engine->data_root,
+			oci_digest_hex(&image->layers[i - 1].chain_id));
+	if (lower.length)
+		json_put_string(w, "LowerDir", lower.data);
+	if (count)
+		json_put_string(w, "UpperDir",
+			arena_printf(engine->arena, "%s/layers/%s/tree", engine->data_root,
+				oci_digest_hex(&image->layers[count - 1].chain_id)));
+	json_end_object(w);
+	json_put_string(w, "Name", engine->store.driver ? engine->store.driver->name : "overlay");
+	json_end_object(w);
+}
+
+/* Docker's own field, or what the last step of the history says. */
+static const char *comment_of(const struct oci_config *config)
+{
+	const char *comment = json_get_string(config->document, "comment");
+
+	if (comment && *comment)
+		return comment;
+	comment = config->history_count ? config->history[config->history_count - 1].comment : NULL;
+	return comment ? comment : "";
+}
+
+static const char *or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
+static const char *const *items_of(const struct strings *list)
+{
+	static const char *const none[] = {NULL};
+	return list->items ? list->items : none;
+}
+
+int engine_image_inspect(struct engine *engine, const struct image *image, struct json_writer *w,
+	const char *key, struct err *e)
+{
+	struct oci_config config;
+	char time[TIME_TEXT];
+
+	if (image_config(&engine->store, engine->arena, image, &config, e) < 0)
+		return -1;
+	json_begin_object(w, key);
+	json_put_string(w, "Id", image->id.text);
+	json_put_strings(w, "RepoTags", items_of(&image->tags));
+	json_put_strings(w, "RepoDigests", items_of(&image->digests));
+	json_put_string(w, "Parent", "");
+	json_put_string(w, "Comment", comment_of(&config));
+	if (config.created != TIME_NONE)
+		json_put_string(w, "Created", time_format(time, config.created));
+	json_put_string(w, "DockerVersion", or_empty(json_get_string(config.document, "docker_version")));
+	json_put_string(w, "Author", or_empty(config.author));
+	engine_image_config(&config, w, "Config");
+	json_put_string(w, "Architecture", config.platform.architecture);
+	put_text(w, "Variant", config.platform.variant);
+	json_put_string(w, "Os", config.platform.os);
+	json_put_integer(w, "Size", image->size);
+	put_driver(engine, image, w);
+	json_begin_object(w, "RootFS");
+	json_put_string(w, "Type", "layers");
+	if (config.layer_count) {
+		json_begin_array(w, "Layers");
+		for (size_t i = 0; i < config.layer_count; i++)
+			json_put_string(w, NULL, config.diff_ids[i].text);
+		json_end_array(w);
+	}
+	json_end_object(w);
+	json_begin_object(w, "Metadata");
+	json_put_string(w, "LastTagTime",
+		image->tagged == TIME_NONE ? "0001-01-01T00:00:00Z" : time_format(time, image->tagged));
+	json_end_object(w);
+	json_end_object(w);
+	return 0;
+}

@@ -1,0 +1,404 @@
+/*
+ * inspect.c - docker's JSON of one container.
+ *
+ * Members stand in docker's order, all of them: programs look for the ones that brig has
+ * no use for, too. What docker leaves out where it is empty is left out here.
+ */
+#include "engine/inspect.h"
+
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/time.h"
+#include "engine/container.h"
+#include "engine/control.h"
+#include "store/driver.h"
+
+struct inspect {
+	struct engine *engine;
+	struct container *container;
+	struct container_config config;
+	struct json_writer *w;
+	const char *path; /* of the container's folder */
+};
+
+static const char *or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
+/* null where it is empty, as Go's nil slices. */
+static void put_list(struct json_writer *w, const char *key, const struct strings *list)
+{
+	if (list->count)
+		json_put_strings(w, key, list->items);
+	else
+		json_put_null(w, key);
+}
+
+static void put_empty_list(struct json_writer *w, const char *key)
+{
+	json_begin_array(w, key);
+	json_end_array(w);
+}
+
+static void put_empty_map(struct json_writer *w, const char *key)
+{
+	json_begin_object(w, key);
+	json_end_object(w);
+}
+
+static void put_instant(struct json_writer *w, const char *key, int64_t when)
+{
+	char time[TIME_TEXT];
+
+	json_put_string(w, key, when ? time_format(time, when) : "0001-01-01T00:00:00Z");
+}
+
+static void put_state(struct inspect *in)
+{
+	const struct container_status *status = &in->container->record.status;
+	enum control_state state = control_observe(in->engine, in->container);
+	bool running = state == CONTROL_RUNNING || state == CONTROL_UNATTENDED;
+	bool paused = running && status->state == CONTAINER_PAUSED;
+	const char *word = paused                                ? "paused"
+			   : running                             ? "running"
+			   : state == CONTROL_CREATED            ? "created"
+			   : status->state == CONTAINER_REMOVING ? "removing"
+								 : "exited";
+	struct json_writer *w = in->w;
+
+	json_begin_object(w, "State");
+	json_put_string(w, "Status", word);
+	json_put_bool(w, "Running", running);
+	json_put_bool(w, "Paused", paused);
+	json_put_bool(w, "Restarting", false);
+	json_put_bool(w, "OOMKilled", status->flags & CONTAINER_OOM_KILLED);
+	json_put_bool(w, "Dead", false);
+	json_put_integer(w, "Pid", running ? status->pid : 0);
+	json_put_integer(w, "ExitCode", running ? 0 : status->exit_code);
+	json_put_string(w, "Error", "");
+	put_instant(w, "StartedAt", status->started);
+	put_instant(w, "FinishedAt", status->finished);
+	json_end_object(w);
+}
+
+/* SOURCE:TARGET[:ro] of the binds. */
+static void put_binds(struct inspect *in)
+{
+	struct strings binds = {0};
+
+	for (size_t i = 0; i < in->config.mounts_count; i++) {
+		const struct container_mount *mount = &in->config.mounts[i];
+		if (mount->type == CONTAINER_MOUNT_BIND)
+			strings_add(in->engine->arena, &binds,
+				arena_printf(in->engine->arena, "%s:%s%s", mount->source, mount->target,
+					mount->readonly ? ":ro" : ""));
+	}
+	put_list(in->w, "Binds", &binds);
+}
+
+static void put_log_config(struct inspect *in)
+{
+	struct json_writer *w = in->w;
+
+	json_begin_object(w, "LogConfig");
+	json_put_string(w, "Type", "json-file");
+	json_begin_object(w, "Config");
+	if (in->config.log_max_files)
+		json_put_string(w, "max-file",
+			arena_printf(in->engine->arena, "%lld", (long long)in->config.log_max_files));
+	if (in->config.log_max_size)
+		json_put_string(w, "max-size",
+			arena_printf(in->engine->arena, "%lld", (long long)in->config.log_max_size));
+	json_end_object(w);
+	json_end_object(w);
+}
+
+static void put_limits(struct inspect *in)
+{
+	const struct container_limits *limits = &in->config.limits;
+	struct json_writer *w = in->w;
+
+	json_put_integer(w, "CpuShares", limits->cpu_shares);
+	json_put_integer(w, "Memory", limits->memory);
+	json_put_integer(w, "NanoCpus", limits->nano_cpus);
+	json_put_string(w, "CgroupParent", "");
+	json_put_integer(w, "BlkioWeight", 0);
+	static const char *const lists[] = {"BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps",
+		"BlkioDeviceReadIOps", "BlkioDeviceWriteIOps"};
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		put_empty_list(w, lists[i]);
+	json_put_integer(w, "CpuPeriod", limits->cpu_period);
+	json_put_integer(w, "CpuQuota", limits->cpu_quota);
+	json_put_integer(w, "CpuRealtimePeriod", 0);
+	json_put_integer(w, "CpuRealtimeRuntime", 0);
+	json_put_string(w, "CpusetCpus", or_empty(limits->cpuset_cpus));
+	json_put_string(w, "CpusetMems", or_empty(limits->cpuset_mems));
+	put_empty_list(w, "Devices");
+	json_put_null(w, "DeviceCgroupRules");
+	json_put_null(w, "DeviceRequests");
+	json_put_integer(w, "MemoryReservation", limits->memory_reservation);
+	json_put_integer(w, "MemorySwap", limits->memory_swap);
+	json_put_null(w, "MemorySwappiness");
+	json_put_bool(w, "OomKillDisable", false);
+	if (limits->pids)
+		json_put_integer(w, "PidsLimit", limits->pids);
+	else
+		json_put_null(w, "PidsLimit");
+	put_empty_list(w, "Ulimits");
+	json_put_integer(w, "CpuCount", 0);
+	json_put_integer(w, "CpuPercent", 0);
+	json_put_integer(w, "IOMaximumIOps", 0);
+	json_put_integer(w, "IOMaximumBandwidth", 0);
+}
+
+/* {"/t": "size=1m"} */
+static void put_tmpfs(struct inspect *in)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < in->config.mounts_count; i++) {
+		const struct container_mount *mount = &in->config.mounts[i];
+		if (mount->type != CONTAINER_MOUNT_TMPFS)
+			continue;
+		if (!count++)
+			json_begin_object(in->w, "Tmpfs");
+		json_put_string(in->w, mount->target, or_empty(mount->options));
+	}
+	if (count)
+		json_end_object(in->w);
+}
+
+/* KEY=VALUE words as an object. */
+static void put_pairs(struct inspect *in, const char *key, const struct strings *pairs)
+{
+	json_begin_object(in->w, key);
+	for (size_t i = 0; i < pairs->count; i++) {
+		const char *pair = pairs->items[i], *equals = strchr(pair, '=');
+		size_t length = equals ? (size_t)(equals - pair) : strlen(pair);
+		json_put_string(
+			in->w, arena_memdup(in->engine->arena, pair, length), equals ? equals + 1 : "");
+	}
+	json_end_object(in->w);
+}
+
+static void put_host_config(struct inspect *in)
+{
+	const struct container_config *c = &in->config;
+	struct json_writer *w = in->w;
+
+	json_begin_object(w, "HostConfig");
+	put_binds(in);
+	json_put_string(w, "ContainerIDFile", "");
+	put_log_config(in);
+	json_put_string(w, "NetworkMode", or_empty(c->network));
+	put_empty_map(w, "PortBindings");
+	json_begin_object(w, "RestartPolicy");
+	json_put_string(w, "Name", "no");
+	json_put_integer(w, "MaximumRetryCount", 0);
+	json_end_object(w);
+	json_put_bool(w, "AutoRemove", c->auto_remove);
+	json_put_string(w, "VolumeDriver", "");
+	json_put_null(w, "VolumesFrom");
+	json_begin_array(w, "ConsoleSize");
+	json_put_integer(w, NULL, 0);
+	json_put_integer(w, NULL, 0);
+	json_end_array(w);
+	put_list(w, "CapAdd", &c->cap_add);
+	put_list(w, "CapDrop", &c->cap_drop);
+	json_put_string(w, "CgroupnsMode", "private");
+	put_empty_list(w, "Dns");
+	put_empty_list(w, "DnsOptions");
+	put_empty_list(w, "DnsSearch");
+	json_put_null(w, "ExtraHosts");
+	put_list(w, "GroupAdd", &c->group_add);
+	json_put_string(w, "IpcMode", "private");
+	json_put_string(w, "Cgroup", "");
+	json_put_null(w, "Links");
+	json_put_integer(w, "OomScoreAdj", 0);
+	json_put_string(w, "PidMode", "");
+	json_put_bool(w, "Privileged", c->privileged);
+	json_put_bool(w, "PublishAllPorts", false);
+	json_put_bool(w, "ReadonlyRootfs", c->readonly_root);
+	put_list(w, "SecurityOpt", &c->security_opt);
+	put_tmpfs(in);
+	json_put_string(w, "UTSMode", "");
+	json_put_string(w, "UsernsMode", "");
+	json_put_integer(w, "ShmSize", c->shm_size ? c->shm_size : 64 << 20);
+	if (c->sysctls.count)
+		put_pairs(in, "Sysctls", &c->sysctls);
+	json_put_string(w, "Runtime", "brig");
+	json_put_string(w, "Isolation", "");
+	put_limits(in);
+	if (c->init)
+		json_put_bool(w, "Init", true);
+	json_end_object(w);
+}
+
+static void put_mounts(struct inspect *in)
+{
+	struct json_writer *w = in->w;
+
+	json_begin_array(w, "Mounts");
+	for (size_t i = 0; i < in->config.mounts_count; i++) {
+		const struct container_mount *mount = &in->config.mounts[i];
+		if (mount->type != CONTAINER_MOUNT_BIND)
+			continue;
+		json_begin_object(w, NULL);
+		json_put_string(w, "Type", "bind");
+		json_put_string(w, "Source", mount->source);
+		json_put_string(w, "Destination", mount->target);
+		json_put_string(w, "Mode", mount->readonly ? "ro" : "");
+		json_put_bool(w, "RW", !mount->readonly);
+		json_put_string(w, "Propagation", mount->propagation ? mount->propagation : "rprivate");
+		json_end_object(w);
+	}
+	json_end_array(w);
+}
+
+static const char *hostname_of(struct inspect *in)
+{
+	const char *hostname = in->config.hostname;
+
+	return hostname && *hostname ? hostname : arena_memdup(in->engine->arena, in->container->id, 12);
+}
+
+static void put_config(struct inspect *in)
+{
+	const struct container_config *c = &in->config;
+	struct json_writer *w = in->w;
+
+	json_begin_object(w, "Config");
+	json_put_string(w, "Hostname", hostname_of(in));
+	json_put_string(w, "Domainname", or_empty(c->domainname));
+	json_put_string(w, "User", or_empty(c->user));
+	json_put_bool(w, "AttachStdin", c->attach_stdin);
+	json_put_bool(w, "AttachStdout", c->attach_stdout);
+	json_put_bool(w, "AttachStderr", c->attach_stderr);
+	json_put_bool(w, "Tty", c->terminal);
+	json_put_bool(w, "OpenStdin", c->open_stdin);
+	json_put_bool(w, "StdinOnce", c->stdin_once);
+	put_list(w, "Env", &c->env);
+	put_list(w, "Cmd", &c->command);
+	json_put_string(w, "Image", or_empty(c->image));
+	json_put_null(w, "Volumes");
+	json_put_string(w, "WorkingDir", or_empty(c->working_dir));
+	put_list(w, "Entrypoint", &c->entrypoint);
+	json_put_null(w, "OnBuild");
+	put_pairs(in, "Labels", &c->labels);
+	if (c->stop_signal && *c->stop_signal)
+		json_put_string(w, "StopSignal", c->stop_signal);
+	if (c->stop_timeout >= 0)
+		json_put_integer(w, "StopTimeout", c->stop_timeout);
+	json_end_object(w);
+}
+
+static void put_endpoint(struct inspect *in, const char *network, const char *address)
+{
+	struct json_writer *w = in->w;
+
+	json_begin_object(w, network);
+	json_put_null(w, "IPAMConfig");
+	json_put_null(w, "Links");
+	json_put_null(w, "Aliases");
+	json_put_string(w, "MacAddress", "");
+	json_put_null(w, "DriverOpts");
+	json_put_integer(w, "GwPriority", 0);
+	json_put_string(w, "NetworkID", "");
+	json_put_string(w, "EndpointID", "");
+	json_put_string(w, "Gateway", "");
+	json_put_string(w, "IPAddress", address);
+	json_put_integer(w, "IPPrefixLen", 0);
+	json_put_string(w, "IPv6Gateway", "");
+	json_put_string(w, "GlobalIPv6Address", "");
+	json_put_integer(w, "GlobalIPv6PrefixLen", 0);
+	json_put_null(w, "DNSNames");
+	json_end_object(w);
+}
+
+static void put_network_settings(struct inspect *in)
+{
+	struct json_writer *w = in->w;
+	const char *network = in->config.network && *in->config.network ? in->config.network : "bridge";
+	const char *address = in->container->record.status.address;
+
+	json_begin_object(w, "NetworkSettings");
+	json_put_string(w, "Bridge", "");
+	json_put_string(w, "SandboxID", "");
+	json_put_string(w, "SandboxKey", "");
+	put_empty_map(w, "Ports");
+	json_put_bool(w, "HairpinMode", false);
+	json_put_string(w, "LinkLocalIPv6Address", "");
+	json_put_integer(w, "LinkLocalIPv6PrefixLen", 0);
+	json_put_null(w, "SecondaryIPAddresses");
+	json_put_null(w, "SecondaryIPv6Addresses");
+	json_put_string(w, "EndpointID", "");
+	json_put_string(w, "Gateway", "");
+	json_put_string(w, "GlobalIPv6Address", "");
+	json_put_integer(w, "GlobalIPv6PrefixLen", 0);
+	json_put_string(w, "IPAddress", address);
+	json_put_integer(w, "IPPrefixLen", 0);
+	json_put_string(w, "IPv6Gateway", "");
+	json_put_string(w, "MacAddress", "");
+	json_begin_object(w, "Networks");
+	put_endpoint(in, !strcmp(network, "default") ? "bridge" : network, address);
+	json_end_object(w);
+	json_end_object(w);
+}
+
+static void put_container(struct inspect *in, const char *key)
+{
+	const struct container_config *c = &in->config;
+	struct json_writer *w = in->w;
+	struct arena *arena = in->engine->arena;
+	struct strings args = container_args(arena, c);
+	const char *folder = arena_printf(arena, "%s/containers/%s", in->engine->run_root, in->container->id);
+
+	json_begin_object(w, key);
+	json_put_string(w, "Id", in->container->id);
+	put_instant(w, "Created", in->container->record.identity.created);
+	json_put_string(w, "Path", args.count ? args.items[0] : "");
+	json_put_strings(w, "Args", args.count ? args.items + 1 : (const char *const[]){NULL});
+	put_state(in);
+	json_put_string(w, "Image", arena_printf(arena, "sha256:%s", or_empty(c->image_id)));
+	json_put_string(w, "ResolvConfPath", arena_printf(arena, "%s/resolv.conf", folder));
+	json_put_string(w, "HostnamePath", arena_printf(arena, "%s/hostname", folder));
+	json_put_string(w, "HostsPath", arena_printf(arena, "%s/hosts", folder));
+	json_put_string(w, "LogPath", arena_printf(arena, "%s/log.json", in->path));
+	json_put_string(w, "Name", arena_printf(arena, "/%s", in->container->record.identity.name));
+	json_put_integer(w, "RestartCount", 0);
+	json_put_string(w, "Driver", or_empty(c->driver));
+	json_put_string(w, "Platform", "linux");
+	json_put_string(w, "MountLabel", "");
+	json_put_string(w, "ProcessLabel", "");
+	json_put_string(w, "AppArmorProfile", "");
+	json_put_null(w, "ExecIDs");
+	put_host_config(in);
+	json_begin_object(w, "GraphDriver");
+	json_put_null(w, "Data");
+	json_put_string(w, "Name", or_empty(c->driver));
+	json_end_object(w);
+	put_mounts(in);
+	put_config(in);
+	put_network_settings(in);
+	json_end_object(w);
+}
+
+int engine_container_inspect(struct engine *engine, struct container *container, struct json_writer *w,
+	const char *key, struct err *e)
+{
+	struct inspect in = {.engine = engine, .container = container, .w = w};
+
+	if (control_observe(engine, container) == CONTROL_LOST) {
+		control_settle(engine, container);
+		if (!container_read(&engine->containers, container->slot, container))
+			return err_set(e, ERR_NOT_FOUND, 0, "No such container: %s", container->id);
+	}
+	auto_close int dir = container_open_dir(&engine->containers, container, e);
+	if (dir < 0 || container_config_load(engine->arena, dir, &in.config, e) < 0)
+		return -1;
+	in.path = arena_printf(engine->arena, "%s/containers/%s", engine->data_root, container->id);
+	put_container(&in, key);
+	return 0;
+}

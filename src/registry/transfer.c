@@ -13,7 +13,7 @@
 #include "registry/answer.h"
 #include "registry/inflate.h"
 
-enum { TRIES = 5, TRY_PROGRESS = 64 << 10, PAUSE_MAX = 30, READ = 256 << 10 };
+enum { TRIES = 5, TRY_PROGRESS = 64 << 10, PAUSE_MAX = 30, READ = 256 << 10, NAME_ROOM = 520 };
 
 static const char manifest_types[] = "application/vnd.oci.image.index.v1+json, "
 				     "application/vnd.docker.distribution.manifest.list.v2+json, "
@@ -100,11 +100,24 @@ static int take_blob(
 	return 0;
 }
 
+/* What the user calls the repository: "debian", "localhost:5000/app". */
+static char *shown_name(const struct transfer *t, char out[NAME_ROOM])
+{
+	const char *registry = t->session->setup.registry;
+
+	if (!strcmp(registry, "docker.io"))
+		snprintf(out, NAME_ROOM, "%s",
+			t->repository + (strncmp(t->repository, "library/", 8) ? 0 : 8));
+	else
+		snprintf(out, NAME_ROOM, "%s/%s", registry, t->repository);
+	return out;
+}
+
 /* Says what a status that is no success means, about `what` (a manifest or blob). */
 static void explain_status(
 	const struct transfer *t, const struct http_answer *a, const char *what, struct err *e)
 {
-	char quote[512];
+	char quote[512], name[NAME_ROOM];
 	const char *registry = t->session->setup.registry;
 
 	answer_quote(&a->body, quote, sizeof quote);
@@ -115,7 +128,7 @@ static void explain_status(
 		err_set(e, ERR_DENIED, 0,
 			"pull access denied for %s, repository does not exist or may require 'docker "
 			"login'%s%s",
-			t->repository, colon, quote);
+			shown_name(t, name), colon, quote);
 		return;
 	case 404:
 		if (!quote[0] && is_web_page(a)) {
@@ -313,7 +326,7 @@ static bool is_path_text(const char *text)
 int transfer_manifest(struct transfer *t, const char *reference, struct net_done *done, struct err *e)
 {
 	auto_buf struct buf bytes = {0};
-	char path[256], what[512];
+	char path[256], what[NAME_ROOM + 200], name[NAME_ROOM];
 	struct body body = {.t = t, .memory = &bytes};
 	struct http_request request = {
 		.accept = manifest_types,
@@ -326,8 +339,8 @@ int transfer_manifest(struct transfer *t, const char *reference, struct net_done
 	if (!is_path_text(t->repository) || !is_path_text(reference) || strchr(reference, '/'))
 		return err_set(e, ERR_INVALID, 0, "malformed request");
 	snprintf(path, sizeof path, "manifests/%s", reference);
-	snprintf(what, sizeof what, "manifest for %s%s%s", t->repository, strchr(reference, ':') ? "@" : ":",
-		reference);
+	snprintf(what, sizeof what, "manifest for %s%s%s", shown_name(t, name),
+		strchr(reference, ':') ? "@" : ":", reference);
 	int r = get_anywhere(t, path, what, &body, &request, &answer, e);
 	if (r == 0) {
 		int w = fd_write_full(t->file, bytes.data, bytes.length);
@@ -356,7 +369,7 @@ static int finish_blob(struct body *body, const char *digest, struct err *e)
 
 int transfer_blob(struct transfer *t, const char *digest, int64_t size, struct net_done *done, struct err *e)
 {
-	char path[256], what[512];
+	char path[256], what[NAME_ROOM + 200], name[NAME_ROOM];
 	const EVP_MD *hash = digest_hash(digest);
 	struct body body = {.t = t, .size = size};
 	struct http_request request = {.redirects = HTTP_REDIRECTS, .take = take_blob, .context = &body};
@@ -365,7 +378,7 @@ int transfer_blob(struct transfer *t, const char *digest, int64_t size, struct n
 	if (!hash || size < 0 || !is_path_text(t->repository))
 		return err_set(e, ERR_INVALID, 0, "malformed request");
 	snprintf(path, sizeof path, "blobs/%s", digest);
-	snprintf(what, sizeof what, "blob %.19s of %s", digest, t->repository);
+	snprintf(what, sizeof what, "blob %.19s of %s", digest, shown_name(t, name));
 	body.hash = EVP_MD_CTX_new();
 	if (!body.hash)
 		abort();

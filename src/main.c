@@ -94,11 +94,8 @@ static void append_pointer(struct buf *out, const char *word, const struct verb 
 static int refuse_options(const struct verb *verb, const struct err *e)
 {
 	auto_buf struct buf out = {0};
-	char clean[4 * sizeof e->what];
 
-	buf_printf(&out, "%s\n", err_sanitize(clean, sizeof clean, e->what));
-	if (e->hint[0])
-		buf_printf(&out, "  %s\n", err_sanitize(clean, sizeof clean, e->hint));
+	cli_report(e, &out);
 	buf_string(&out, "\n");
 	cli_usage(verb, &out);
 	append_pointer(&out, "Run", verb);

@@ -467,29 +467,29 @@ static void eat_memory(void)
 		memset(all, 1, 256 * MIB);
 }
 
-static int open_node(dev_t device, mode_t type)
+/* 0 or -errno. */
+static int try_open(const char *path)
 {
-	char path[] = "/dev/shm/brig-test-node.XXXXXX";
-	close(mkstemp(path));
-	unlink(path);
-	if (mknod(path, type | 0600, device) < 0)
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
 		return -errno;
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	int error = fd < 0 ? -errno : 0;
-	if (fd >= 0)
-		close(fd);
-	unlink(path);
-	return error;
+	close(fd);
+	return 0;
 }
 
-/* 0: null opens and kmsg does not. */
+/* 0: null opens, kmsg does not, and its node cannot be made. */
 static void use_devices(void)
 {
-	if (open_node(makedev(1, 3), S_IFCHR) != 0)
+	char path[64];
+
+	snprintf(path, sizeof path, "/tmp/brig-test-node-%d", (int)getpid());
+	if (try_open("/dev/null") != 0)
 		_exit(2);
-	if (open_node(makedev(1, 11), S_IFCHR) != -EPERM)
+	if (try_open("/dev/kmsg") != -EPERM)
 		_exit(3);
-	_exit(0);
+	int result = mknod(path, S_IFCHR | 0600, makedev(1, 11)) < 0 ? -errno : 0;
+	unlink(path);
+	_exit(result == -EPERM ? 0 : 4);
 }
 
 static void check_life(void)
@@ -652,6 +652,149 @@ static void check_nested(void)
 	if (host.version == 2)
 		cgroup_close(&inner);
 	cgroup_close(&cg);
+}
+
+static void file_of(const struct cgroup *cg, const char *file, char *text, size_t size)
+{
+	char path[CGROUP_FILE_PATH];
+	cgroup_file_path(cg, 0, file, path);
+	if (cgroup_read(path, text, size) < 0)
+		text[0] = '\0';
+}
+
+/* A user without rights at the top works below the group that was handed to them, whose
+ * own processes have to leave its way. */
+static int delegated(void)
+{
+	struct cgroup cg;
+	char expected[CGROUP_PATH], given[256], got[256];
+
+	failures = 0;
+	snprintf(expected, sizeof expected, "%s/own/brig/x", parent);
+	if (setresgid(1000, 1000, 1000) < 0 || setresuid(1000, 1000, 1000) < 0)
+		return 90;
+	for (unsigned i = 0; i < 2; i++) { /* the second time from the leaf */
+		if (cgroup_create(&host, "brig/x", &(struct cgroup_limits){0}, &cg, &e) < 0) {
+			fprintf(stderr, "%s\n", e.what);
+			return 91;
+		}
+		CHECK(!strcmp(cg.path, expected));
+		CHECK(!*cg.warning);
+		struct cgroup own = cg;
+		snprintf(own.path, sizeof own.path, "%s/own", parent);
+		file_of(&own, "cgroup.controllers", given, sizeof given);
+		file_of(&cg, "cgroup.controllers", got, sizeof got);
+		CHECK(!strcmp(given, got));
+		CHECK(cgroup_enter(&cg, &e) == 0);
+		CHECK(cgroup_populated(&cg) == 1);
+		snprintf(got, sizeof got, "%s/own/brig-leaf", parent);
+		struct cgroup leaf;
+		CHECK(cgroup_open(&host, got, &leaf, &e) == 0);
+		CHECK(cgroup_enter(&leaf, &e) == 0);
+		cgroup_close(&leaf);
+		CHECK(cgroup_remove(&cg, &e) == 0);
+		cgroup_close(&cg);
+	}
+	return failures;
+}
+
+static void check_delegated(void)
+{
+	static const char *const files[] = {"", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"};
+	struct cgroup cg;
+	char path[CGROUP_FILE_PATH];
+
+	MUST(cgroup_create(&host, group("own"), &(struct cgroup_limits){0}, &cg, &e));
+	for (size_t i = 0; i < unit_count(files); i++) {
+		cgroup_file_path(&cg, 0, files[i], path);
+		CHECK(chown(path, 1000, 1000) == 0);
+	}
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(cgroup_enter(&cg, &e) < 0 ? 92 : delegated());
+	CHECK(end_of(child) == 0);
+	CHECK(cgroup_remove(&cg, &e) == 0);
+	cgroup_close(&cg);
+}
+
+/* brig in a container: the top is a group that its own processes are in. */
+static int in_namespace(void)
+{
+	struct cgroup cg;
+	char given[256], got[256], own[256];
+
+	failures = 0;
+	if (unshare(CLONE_NEWCGROUP | CLONE_NEWNS) < 0 ||
+		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return 90;
+	while (umount2("/sys/fs/cgroup", MNT_DETACH) == 0)
+		;
+	if (mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL) < 0 || cgroup_probe(&host, &e) < 0)
+		return 91;
+	if (cgroup_read("/sys/fs/cgroup/cgroup.controllers", given, sizeof given) < 0)
+		return 92;
+	if (cgroup_create(&host, "brig/x", &(struct cgroup_limits){0}, &cg, &e) < 0) {
+		fprintf(stderr, "%s\n", e.what);
+		return 93;
+	}
+	CHECK(!strcmp(cg.path, "brig/x"));
+	file_of(&cg, "cgroup.controllers", got, sizeof got);
+	CHECK(!strcmp(given, got));
+	CHECK(cgroup_read("/proc/self/cgroup", own, sizeof own) > 0);
+	CHECK(!*given == !strstr(own, "/brig-leaf\n"));
+	CHECK(cgroup_remove(&cg, &e) == 0);
+	cgroup_close(&cg);
+	return failures;
+}
+
+static void check_namespaced(void)
+{
+	struct cgroup cg;
+
+	MUST(cgroup_create(&host, group("inner"), &(struct cgroup_limits){0}, &cg, &e));
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(cgroup_enter(&cg, &e) < 0 ? 94 : in_namespace());
+	CHECK(end_of(child) == 0);
+	CHECK(cgroup_remove(&cg, &e) == 0);
+	cgroup_close(&cg);
+}
+
+/* Where nothing may be written there is no group; what was asked for is refused. */
+static int read_only(void)
+{
+	struct cgroup cg;
+	const struct cgroup_limits asked = {.pids = 5}, usual = {.pids = 5, .defaults = CGROUP_DEFAULT_PIDS},
+				   devices = {.devices = cgroup_device_defaults, .device_count = 1};
+
+	failures = 0;
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return 90;
+	for (unsigned i = 0; i < host.hierarchy_count; i++) {
+		const char *at = host.hierarchies[i].mount;
+		if (mount(at, at, NULL, MS_BIND, NULL) < 0 ||
+			mount(NULL, at, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) < 0)
+			return 91;
+	}
+	CHECK(cgroup_create(&host, group("ro"), &asked, &cg, &e) == -1 && e.kind == ERR_UNSUPPORTED);
+	CHECK(cgroup_create(&host, group("ro"), &devices, &cg, &e) == -1);
+	CHECK(cgroup_create(&host, group("ro"), &usual, &cg, &e) == 0);
+	CHECK(*cg.warning);
+	CHECK(cgroup_enter(&cg, &e) == 0);
+	CHECK(cgroup_remove(&cg, &e) == 0);
+	cgroup_close(&cg);
+	return failures;
+}
+
+static void check_read_only(void)
+{
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(read_only());
+	CHECK(end_of(child) == 0);
 }
 
 static void check_devices(void)
@@ -828,6 +971,11 @@ static int check_host(void)
 	check_memory();
 	check_cpu();
 	check_mounts();
+	check_read_only();
+	if (host.version == 2) {
+		check_delegated();
+		check_namespaced();
+	}
 	if (getenv("UNIT_TIMES"))
 		measure();
 

@@ -42,3 +42,53 @@ for place, line in enumerate(lines):
     print("| " + " | ".join(cells[:6 + bool(widths[6])]) + " |" if markdown else "  ".join(cells).rstrip())
     if place == 0 and markdown:
         print("|---|" + "--:|" * (5 + bool(widths[6])))
+
+
+def value(section, name, column=2):
+    for row in rows:
+        if row[0] == section and row[1] == name and row[column] not in ("-", ""):
+            return float(row[column])
+    return None
+
+
+def target(what, measured, limit, unit="", most=True):
+    if measured is None:
+        return
+    good = measured <= limit if most else measured >= limit
+    targets.append(f"{'met   ' if good else 'MISSED'}  {what}: {measured:.2f}{unit} ({'at most' if most else 'at least'} {limit}{unit})")
+
+
+def ratio(a, b):
+    return a / b if a and b else None
+
+
+targets = []
+for net in ("bridge", "none"):
+    one = value("run", f"brig, {net}")
+    target(f"run, {net}: brig / floor with a ready namespace, re-executed", ratio(
+        one, value("run", f"floor, {net}, ready, held, re-executed")), 1.3)
+    for peer in ("docker", "podman"):
+        target(f"run, {net}: {peer} / brig", ratio(value("run", f"{peer}, {net}"), one), 60, most=False)
+    target(f"run, {net}: crun's bare bundle / brig", ratio(value("run", "crun run, bare bundle"), one), 2.5, most=False)
+    rows_of = [row for row in rows if row[0].startswith("row of") and row[1] == f"brig, {net}"]
+    if rows_of:
+        target(f"{rows_of[0][0]}, {net} / the single run", ratio(float(rows_of[0][2]), one), 1.5)
+for row in rows:
+    if row[0] == "ps, no container" and row[1] == "brig":
+        target("ps, no container", float(row[2]) / 1000, 0.8, " ms")
+    if row[0] == "ps" and row[1].startswith("brig"):
+        target(f"ps, {row[1][6:]}", float(row[2]) / 1000, 1.5, " ms")
+    if row[0] == "exec" and row[1] == "brig":
+        target("exec", float(row[2]) / 1000, 3.0, " ms")
+    if row[0] == "memory" and row[1] == "brig, one container":
+        target("memory of one container's monitor", float(row[2]), 100, " kB")
+    if row[0] == "memory" and row[1] == "brig, 200 containers":
+        target("memory of 200 monitors", float(row[2]) / 1000, 15, " MB")
+    if row[0] == "pull" and row[1] == "brig":
+        target("pull, wall", float(row[2]) / 1e6, 0.9, " s")
+        target("pull, CPU", float(row[5]) / 1e6, 1.3, " s")
+        for peer in ("docker", "podman"):
+            target(f"pull, CPU: {peer} / brig", ratio(value("pull", peer, 5), float(row[5])), 5, most=False)
+if targets:
+    print()
+    print("\n".join(targets))

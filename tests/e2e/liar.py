@@ -47,11 +47,30 @@ def noise(size, seed):
     return out[:size]
 
 
+class Index:
+    """Two images, for two platforms."""
+
+    def __init__(self, name):
+        images = [("amd64", Image(name + "-amd64")), ("arm64", Image(name + "-arm64"))]
+        self.manifests = {digest(image.manifest): image.manifest for _, image in images}
+        self.blobs = {}
+        self.layers = []
+        for _, image in images:
+            self.blobs.update(image.blobs)
+            self.layers += image.layers
+        self.manifest = json.dumps({
+            "schemaVersion": 2, "mediaType": OCI + "index.v1+json",
+            "manifests": [{"mediaType": MANIFEST, "digest": digest(image.manifest), "size": len(image.manifest),
+                           "platform": {"os": "linux", "architecture": architecture}}
+                          for architecture, image in images]}).encode()
+
+
 class Image:
     """Two layers, a config and a manifest; what a lie changes is changed before it is built."""
 
     def __init__(self, name):
-        tars = [make_tar({"one": noise(300000, name + "1"), "hello": b"hello\n"}), make_tar({"two": noise(200000, name + "2")})]
+        base = "shared" if name.startswith("shared-") else name
+        tars = [make_tar({"one": noise(300000, base + "1"), "hello": b"hello\n"}), make_tar({"two": noise(200000, name + "2")})]
         if name == "bomb":
             tars[1] = bytes(600 << 20)
         layers = [gzip.compress(tar, 9 if name == "bomb" else 1, mtime=0) for tar in tars]
@@ -78,6 +97,8 @@ class Image:
             diff_ids.pop()
         if name == "no-platform":
             config["os"] = "windows"
+        if name == "index-arm64":
+            config["architecture"] = "arm64"
         self.config = json.dumps(config).encode()
         if name == "config-not-json":
             self.config = b"<html>"
@@ -131,7 +152,7 @@ port = int(sys.argv[1])
 def image_of(name):
     with lock:
         if name not in images:
-            images[name] = Image(name)
+            images[name] = Index(name) if name == "index" else Image(name)
         return images[name]
 
 
@@ -204,6 +225,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 "token-redirect": f"{self.base()}/token-redirect",
                 "token-private": "http://10.1.2.3/token",
                 "token-link": "http://169.254.169.254/latest/meta-data",
+                "token-other-host": "https://auth.example.net/token",
                 "token-file": "file:///etc/passwd",
                 "token-userinfo": f"http://a:b@127.0.0.1:{port}/token",
                 "token-useless": f"{self.base()}/token",
@@ -269,8 +291,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, b"<html>Please log in</html>", "text/html; charset=utf-8")
         if name == "manifest-loop":
             return self.go(self.path)
+        if wanted in getattr(image, "manifests", {}):
+            return self.answer(200, image.manifests[wanted], MANIFEST, Docker_Content_Digest=wanted)
         said = {"digest-lie": digest(b"other"), "digest-garbage": "sha256:../../x"}.get(name, digest(image.manifest))
-        kind = {"header-type-lie": OCI + "index.v1+json"}.get(name, MANIFEST)
+        kind = {"header-type-lie": OCI + "index.v1+json", "index": OCI + "index.v1+json"}.get(name, MANIFEST)
         headers = {} if name == "no-digest" else {"Docker_Content_Digest": said}
         try:
             self.answer(200, image.manifest, kind, **headers)
@@ -341,7 +365,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     self.wfile.flush()
                     time.sleep(0.1)
                     return self.drop()
-            if name == "stall" or (name == "slow" and wanted == image.layers[1]):
+            if name == "stall-always" or (name == "slow" and wanted == image.layers[1]):
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
@@ -351,7 +375,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(body[:1000])
                 self.wfile.flush()
                 try:
-                    if name == "stall":
+                    if name == "stall-always":
                         time.sleep(600)
                     for i in range(1000, len(body), 20000):
                         time.sleep(1)

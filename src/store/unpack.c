@@ -317,6 +317,7 @@ static void unpack_input(const struct unpack_options *options, uid_t uid, gid_t 
 	result->devices = tree.devices;
 	result->xattrs = tree.xattrs;
 	result->owners = tree.owners;
+	result->root_seen = tree.root_seen;
 	/* Memory goes with the process. */
 }
 

@@ -52,7 +52,8 @@ struct unpack_result {
 	uint64_t file_size; /* bytes of all regular files, holes counted */
 	/* What was left out, for a warning. */
 	uint64_t devices, xattrs, owners;
-	bool jailed; /* the tree was its root folder (it needs CAP_SYS_ADMIN) */
+	bool root_seen; /* the archive has an entry for the root folder itself */
+	bool jailed;    /* the tree was its root folder (it needs CAP_SYS_ADMIN) */
 };
 
 /* Starts the child. */

@@ -51,6 +51,7 @@ struct unpack_tree {
 	char target[TAR_PATH_LIMIT + 1]; /* a hard link's, cleaned */
 
 	uint64_t file_size, devices, xattrs, owners; /* as in struct unpack_result */
+	bool root_seen;
 };
 
 /* Takes all entries of the archive; tree has root, whiteouts, one_owner, uid and gid set. */

@@ -667,6 +667,7 @@ static int take_root(struct unpack_tree *tree, const struct tar_entry *entry, st
 	if (rc < 0)
 		return failed(entry->path, rc, e);
 	keep_time(tree, "", entry);
+	tree->root_seen = true;
 	return 0;
 }
 

@@ -1,0 +1,89 @@
+/*
+ * driver.h - what a storage driver does: layers at rest, and root file systems for containers.
+ *
+ * A driver is a table of functions; what it remembers about a store is store->driver_data.
+ * The one thing to know is what a layer's tree holds, which `whiteouts` says: overlay
+ * keeps the layer alone and puts layers together when it mounts; all others keep layer and
+ * everything below it, so that one tree is a whole image (a copy, a btrfs snapshot, a ZFS
+ * clone). A layer is a folder with `tree` and layer.json in it; layer.h makes, names and removes
+ * those folders, and a driver only the trees inside. Optional functions are NULL, and
+ * what layer.h does then is said here.
+ *
+ * All run under the locks that store.h asks of their callers.
+ */
+#ifndef STORE_DRIVER_H
+#define STORE_DRIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "store/store.h"
+#include "store/unpack.h"
+
+/* What a container's root file system is made of. */
+struct driver_rootfs {
+	int folder;                /* the container's, where the driver keeps what is the container's own */
+	const char *const *layers; /* chain ids in hex, the lowest first */
+	size_t layer_count;
+	bool ephemeral; /* need not outlive a crash: nothing has to be synced */
+	bool read_only;
+};
+
+struct store_driver {
+	const char *name; /* as in the file `driver`, and for --driver */
+	enum unpack_whiteouts whiteouts;
+
+	/* Whether it works on this data root: 0, or -1 with e saying why not. Asked once, when
+	 * the store gets its driver. */
+	int (*probe)(struct store *store, struct err *e);
+	/* Optional: fills and frees store->driver_data. */
+	int (*open)(struct store *store, struct err *e);
+	void (*close)(struct store *store);
+
+	/* Makes "tree" in the folder stage, with what the layer parent (hex; NULL: none) holds
+	 * where trees hold what is below them. Returns it open. NULL: an empty folder. */
+	int (*layer_begin)(struct store *store, const char *parent, int stage, struct err *e);
+	/* The tree in stage is complete: a snapshot may become read-only. NULL: nothing. */
+	int (*layer_seal)(struct store *store, int stage, struct err *e);
+	/* Removes "tree" from folder. NULL: file by file. */
+	int (*layer_remove)(struct store *store, int folder, struct err *e);
+
+	/* Makes in rootfs->folder what a new container needs. */
+	int (*rootfs_create)(struct store *store, const struct driver_rootfs *rootfs, struct err *e);
+	/* Mounts it, nodev. Returns a detached mount, for move_mount(2). */
+	int (*rootfs_mount)(struct store *store, const struct driver_rootfs *rootfs, struct err *e);
+	/* Removes from folder what rootfs_create and mounting made. NULL: file by file. */
+	int (*rootfs_remove)(struct store *store, int folder, struct err *e);
+
+	/* A folder, open, that holds just what the container changed, in overlayfs's form.
+	 * NULL: only a comparison with the layers tells. */
+	int (*rootfs_changes)(struct store *store, const struct driver_rootfs *rootfs, struct err *e);
+	/* What the container has now becomes a layer's "tree" in stage, in constant time. NULL:
+	 * it is copied. */
+	int (*rootfs_commit)(
+		struct store *store, const struct driver_rootfs *rootfs, int stage, struct err *e);
+	/* Keeps the present state under a name in folder, and goes back to one. NULL: copies. */
+	int (*rootfs_snapshot)(
+		struct store *store, const struct driver_rootfs *rootfs, const char *name, struct err *e);
+	int (*rootfs_restore)(
+		struct store *store, const struct driver_rootfs *rootfs, const char *name, struct err *e);
+};
+
+/* In the order in which they are tried; ends with NULL. */
+extern const struct store_driver *const store_drivers[];
+
+/*
+ * Sets store->driver: the one that the store was made with, which the file `driver` names.
+ * Where there is none yet, the first that works, or wanted (NULL: any), which is then
+ * written there. ERR_CONFLICT where wanted is not the one that is there. Needed before anything
+ * that makes or mounts trees; does nothing the second time.
+ */
+int driver_use(struct store *store, const char *wanted, struct err *e);
+/* For store_close's caller. */
+void driver_close(struct store *store);
+
+/* Opens a layer's tree (O_RDONLY): layers/HEX/tree. -errno. */
+int driver_open_tree(struct store *store, const char *chain);
+
+#endif

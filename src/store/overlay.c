@@ -1,0 +1,372 @@
+/*
+ * overlay.c - the driver for overlayfs: a layer's tree is the layer alone.
+ *
+ * A container's folder has `upper`, what it wrote, and `work`, overlayfs's own. Mounts are
+ * made with userxattr everywhere, so that the unpacker can mark folders without rights
+ * and one store serves root and user namespaces alike (from kernel 5.11); the kernel then has
+ * redirect_dir and metacopy off whatever an image holds.
+ *
+ * Theory of operation. All layers are opened by us and given to the kernel as descriptors,
+ * so no path is put together. How depends on the kernel:
+ *
+ *	6.13	fsconfig(FSCONFIG_SET_FD, "lowerdir+"), one call for each
+ *	6.5	fsconfig(FSCONFIG_SET_STRING, "lowerdir+", "/proc/self/fd/N")
+ *	before	fsconfig takes no value longer than 255 bytes, mount(2) takes a page: a child in
+ *		a mount namespace of its own goes to /proc/self/fd, where a layer's name is
+ *		"12", mounts, and sends the copy that open_tree(2) makes of it
+ *
+ * `volatile` leaves a mark in work that forbids a second mount, which we take away: what
+ * a running kernel has in its memory is sound, and after a crash ephemeral containers
+ * are gone.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "base/kernel.h"
+#include "store/driver.h"
+#include "store/overlay.h"
+
+/* The descriptors that make a mount. */
+struct parts {
+	int *lower; /* the highest first */
+	size_t lower_count;
+	int upper, work;
+};
+
+static void close_parts(struct parts *parts)
+{
+	for (size_t i = 0; i < parts->lower_count; i++)
+		close_fd(&parts->lower[i]);
+	free(parts->lower);
+	close_fd(&parts->upper);
+	close_fd(&parts->work);
+}
+
+static int open_own(const struct driver_rootfs *rootfs, const char *name, struct err *e)
+{
+	int fd = fd_open(rootfs->folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	return fd < 0 ? err_errno(e, fd, "cannot open a container's folder \"%s\"", name) : fd;
+}
+
+static int open_parts(
+	struct store *store, const struct driver_rootfs *rootfs, struct parts *parts, struct err *e)
+{
+	*parts = (struct parts){.upper = -1, .work = -1};
+	parts->lower = calloc(rootfs->layer_count + 1, sizeof *parts->lower);
+	if (!parts->lower)
+		return err_errno(e, ENOMEM, "cannot mount a root file system");
+	for (size_t i = rootfs->layer_count; i--;) {
+		int fd = driver_open_tree(store, rootfs->layers[i]);
+		if (fd < 0)
+			return err_set(e, fd == -ENOENT ? ERR_CORRUPT : ERR_SYSTEM, fd,
+				"cannot open the layer %.12s in %s", rootfs->layers[i], store->path);
+		parts->lower[parts->lower_count++] = fd;
+	}
+	/* Without a layer there must be one all the same: an empty folder. */
+	if (!rootfs->layer_count) {
+		parts->lower[0] = open_own(rootfs, "empty", e);
+		if (parts->lower[0] < 0)
+			return -1;
+		parts->lower_count = 1;
+	}
+	parts->upper = open_own(rootfs, "upper", e);
+	if (parts->upper >= 0)
+		parts->work = open_own(rootfs, "work", e);
+	return parts->work < 0 ? -1 : 0;
+}
+
+/* What the kernel says about a file system that it does not mount. */
+static void last_message(int fs, char *out, size_t size)
+{
+	char text[512];
+	ssize_t n;
+
+	*out = '\0';
+	while ((n = read(fs, text, sizeof text - 1)) > 0) {
+		text[n] = '\0';
+		text[strcspn(text, "\n")] = '\0';
+		/* "e " and "w " stand before errors and warnings. */
+		if (text[0] == 'e' && text[1] == ' ')
+			err_sanitize(out, size, text + 2);
+	}
+}
+
+static int set_string(int fs, const char *key, const char *value)
+{
+	return kernel_fsconfig(fs, KERNEL_FSCONFIG_SET_STRING, key, value, 0);
+}
+
+static int set_folder(int fs, const char *key, int folder, bool by_path)
+{
+	char path[32];
+
+	if (!by_path)
+		return kernel_fsconfig(fs, KERNEL_FSCONFIG_SET_FD, key, NULL, folder);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", folder);
+	return set_string(fs, key, path);
+}
+
+static unsigned mount_attributes(const struct driver_rootfs *rootfs)
+{
+	return KERNEL_MOUNT_ATTR_NODEV | (rootfs->read_only ? KERNEL_MOUNT_ATTR_RDONLY : 0);
+}
+
+/* The mount API. -EINVAL from *step "lowerdir+" means that this kernel does not know that way. */
+static int mount_by_context(const struct driver_rootfs *rootfs, const struct parts *parts, bool by_path,
+	const char **step, char *message, size_t size)
+{
+	*step = "fsopen";
+	*message = '\0';
+	auto_close int fs = kernel_fsopen("overlay", KERNEL_FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return fs;
+	int rc = 0;
+	*step = "lowerdir+";
+	for (size_t i = 0; i < parts->lower_count; i++) {
+		rc = set_folder(fs, "lowerdir+", parts->lower[i], by_path);
+		if (rc < 0)
+			return i || rc != -EINVAL ? (*step = "a layer", rc) : rc;
+	}
+	*step = "upperdir";
+	rc = set_folder(fs, "upperdir", parts->upper, by_path);
+	if (rc == 0)
+		rc = set_folder(fs, "workdir", parts->work, by_path);
+	*step = "options";
+	if (rc == 0)
+		rc = set_string(fs, "source", "overlay");
+	if (rc == 0)
+		rc = set_string(fs, "index", "off");
+	if (rc == 0)
+		rc = kernel_fsconfig(fs, KERNEL_FSCONFIG_SET_FLAG, "userxattr", NULL, 0);
+	if (rc == 0 && rootfs->ephemeral)
+		rc = kernel_fsconfig(fs, KERNEL_FSCONFIG_SET_FLAG, "volatile", NULL, 0);
+	if (rc == 0) {
+		*step = "mount";
+		rc = kernel_fsconfig(fs, KERNEL_FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	}
+	if (rc == 0)
+		rc = kernel_fsmount(fs, KERNEL_FSMOUNT_CLOEXEC, mount_attributes(rootfs));
+	if (rc < 0)
+		last_message(fs, message, size);
+	return rc;
+}
+
+/*
+ * In the child: mounts in a namespace of its own, and returns a detached copy of that mount.
+ * A descriptor leads into the namespace in which it was opened, and only folders of one's own
+ * can be mounted or mounted upon. So the two folders come along as copies of their mounts,
+ * laid over "/" (where nobody looks), and all is opened again below those.
+ */
+static int mount_in_namespace(int layers_folder, const struct driver_rootfs *rootfs)
+{
+	auto_buf struct buf data = {0};
+	char name[64 + sizeof "/tree"];
+	int layers = kernel_open_tree(
+		layers_folder, "", KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	int own = kernel_open_tree(
+		rootfs->folder, "", KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+
+	if (layers < 0 || own < 0)
+		return layers < 0 ? layers : own;
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return -errno;
+	int rc = kernel_move_mount(layers, "", AT_FDCWD, "/", KERNEL_MOVE_MOUNT_F_EMPTY);
+	if (rc == 0)
+		rc = kernel_move_mount(own, "", AT_FDCWD, "/", KERNEL_MOVE_MOUNT_F_EMPTY);
+	if (rc < 0)
+		return rc;
+	/* Descriptors are not closed: the process ends soon. */
+	int names = fd_open(AT_FDCWD, "/proc/self/fd", O_PATH | O_DIRECTORY, 0);
+	int upper = fd_open(own, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	int work = fd_open(own, "work", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (names < 0 || upper < 0 || work < 0)
+		return -ENOENT;
+	buf_string(&data, "lowerdir=");
+	for (size_t i = rootfs->layer_count; i--;) {
+		snprintf(name, sizeof name, "%.64s/tree", rootfs->layers[i]);
+		int fd = fd_open(layers, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (fd < 0)
+			return fd;
+		buf_printf(&data, "%d%s", fd, i ? ":" : "");
+	}
+	if (!rootfs->layer_count) {
+		int fd = fd_open(own, "empty", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (fd < 0)
+			return fd;
+		buf_printf(&data, "%d", fd);
+	}
+	buf_printf(&data, ",upperdir=%d,workdir=%d,userxattr,index=off%s", upper, work,
+		rootfs->ephemeral ? ",volatile" : "");
+	if (data.length >= 4096)
+		return -E2BIG;
+	/* By a name that is walked: a descriptor alone leads below the mount. */
+	snprintf(name, sizeof name, "%d/work", own);
+	unsigned long flags = MS_NODEV | (rootfs->read_only ? MS_RDONLY : 0);
+	if (fchdir(names) < 0 || mount("overlay", name, "overlay", flags, data.data) < 0)
+		return -errno;
+	return kernel_open_tree(AT_FDCWD, name, KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC);
+}
+
+static int mount_in_child(struct store *store, const struct driver_rootfs *rootfs)
+{
+	int pair[2], rc = 0, mount_fd = -1;
+	size_t count = 1;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	pid_t pid = fork();
+	if (pid == 0) {
+		mount_fd = mount_in_namespace(store->folders[STORE_LAYERS], rootfs);
+		rc = mount_fd < 0 ? mount_fd : 0;
+		_exit(fd_send(pair[1], &rc, sizeof rc, &mount_fd, mount_fd >= 0) < 0);
+	}
+	int number = errno;
+	close(pair[1]);
+	if (pid > 0) {
+		ssize_t n = fd_receive(pair[0], &rc, sizeof rc, &mount_fd, &count);
+		if (n != sizeof rc)
+			rc = n < 0 ? (int)n : -EIO;
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	close(pair[0]);
+	if (pid < 0)
+		return -number;
+	if (rc < 0)
+		return rc;
+	return count == 1 ? mount_fd : -EIO;
+}
+
+static int mount_somehow(struct store *store, const struct driver_rootfs *rootfs, const struct parts *parts,
+	enum overlay_way way, char *message, size_t size)
+{
+	const char *step = "";
+	int rc = -EINVAL;
+
+	*message = '\0';
+	if (way <= OVERLAY_BY_DESCRIPTOR)
+		rc = mount_by_context(rootfs, parts, false, &step, message, size);
+	if (way == OVERLAY_BY_PATH || (way == OVERLAY_ANY && rc == -EINVAL && !strcmp(step, "lowerdir+")))
+		rc = mount_by_context(rootfs, parts, true, &step, message, size);
+	if (way == OVERLAY_BY_CHILD || (way == OVERLAY_ANY && rc == -EINVAL && !strcmp(step, "lowerdir+")))
+		rc = mount_in_child(store, rootfs);
+	return rc;
+}
+
+int overlay_mount(
+	struct store *store, const struct driver_rootfs *rootfs, enum overlay_way way, struct err *e)
+{
+	struct parts parts;
+	char message[400];
+
+	if (store_folder(store, STORE_LAYERS, e) < 0)
+		return -1;
+	if (open_parts(store, rootfs, &parts, e) < 0) {
+		close_parts(&parts);
+		return -1;
+	}
+	int rc = mount_somehow(store, rootfs, &parts, way, message, sizeof message);
+	if (rc == -EINVAL && fd_remove_tree(parts.work, "work/incompat") == 0)
+		rc = mount_somehow(store, rootfs, &parts, way, message, sizeof message);
+	close_parts(&parts);
+	if (rc < 0)
+		return err_errno(e, rc, "cannot mount a root file system of %zu layers by overlayfs%s%s%s",
+			rootfs->layer_count, *message ? " (" : "", message, *message ? ")" : "");
+	return rc;
+}
+
+static int overlay_rootfs_mount(struct store *store, const struct driver_rootfs *rootfs, struct err *e)
+{
+	return overlay_mount(store, rootfs, OVERLAY_ANY, e);
+}
+
+static int overlay_rootfs_create(struct store *store, const struct driver_rootfs *rootfs, struct err *e)
+{
+	struct stat st = {.st_mode = 0755};
+
+	/* The root folder's owner and mode are upper's, and the image's are its top layer's. */
+	if (rootfs->layer_count) {
+		const char *top = rootfs->layers[rootfs->layer_count - 1];
+		auto_close int tree = driver_open_tree(store, top);
+		if (tree < 0 || fstat(tree, &st) < 0)
+			return err_set(e, tree == -ENOENT ? ERR_CORRUPT : ERR_SYSTEM, tree < 0 ? tree : errno,
+				"cannot open the layer %.12s in %s", top, store->path);
+	} else if (mkdirat(rootfs->folder, "empty", 0755) < 0) {
+		return err_errno(e, errno, "cannot make a container's folder");
+	}
+	if (mkdirat(rootfs->folder, "upper", 0700) < 0 || mkdirat(rootfs->folder, "work", 0700) < 0)
+		return err_errno(e, errno, "cannot make a container's folder");
+	if (((st.st_uid || st.st_gid) &&
+		    fchownat(rootfs->folder, "upper", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0) ||
+		fchmodat(rootfs->folder, "upper", st.st_mode & 07777, 0) < 0)
+		return err_errno(e, errno, "cannot set the owner of a container's root folder");
+	return 0;
+}
+
+static int overlay_rootfs_remove(struct store *store, int folder, struct err *e)
+{
+	static const char *const names[] = {"upper", "work", "empty"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		int rc = fd_remove_tree(folder, names[i]);
+		if (rc < 0)
+			return err_errno(e, rc, "cannot remove a container's folder \"%s\"", names[i]);
+	}
+	return 0;
+}
+
+static int overlay_rootfs_changes(struct store *store, const struct driver_rootfs *rootfs, struct err *e)
+{
+	return open_own(rootfs, "upper", e);
+}
+
+/* A real mount, in which a file of a lower layer can be removed: all that containers need. */
+static int overlay_probe(struct store *store, struct err *e)
+{
+	struct store_stage stage;
+	struct driver_rootfs rootfs = {.ephemeral = true};
+	int rc = -1;
+
+	if (store_stage(store, "probe", &stage, e) < 0)
+		return -1;
+	rootfs.folder = stage.fd;
+	if (overlay_rootfs_create(store, &rootfs, e) == 0) {
+		auto_close int lower = fd_open(stage.fd, "empty", O_RDONLY | O_DIRECTORY, 0);
+		if (lower < 0 || mkdirat(lower, "f", 0755) < 0 ||
+			fsetxattr(lower, "user.brig", "y", 1, 0) < 0) {
+			err_errno(e, errno,
+				"the file system of %s keeps no extended attributes for overlayfs",
+				store->path);
+		} else {
+			auto_close int mount_fd = overlay_rootfs_mount(store, &rootfs, e);
+			if (mount_fd >= 0 && unlinkat(mount_fd, "f", AT_REMOVEDIR) < 0)
+				err_errno(e, errno, "overlayfs cannot remove files on the file system of %s",
+					store->path);
+			else if (mount_fd >= 0)
+				rc = 0;
+		}
+	}
+	store_stage_drop(store, &stage);
+	return rc;
+}
+
+const struct store_driver driver_overlay = {
+	.name = "overlay",
+	.whiteouts = UNPACK_WHITEOUTS_OVERLAY,
+	.probe = overlay_probe,
+	.rootfs_create = overlay_rootfs_create,
+	.rootfs_mount = overlay_rootfs_mount,
+	.rootfs_remove = overlay_rootfs_remove,
+	.rootfs_changes = overlay_rootfs_changes,
+};

@@ -105,10 +105,12 @@ static void put_log_config(struct inspect *in)
 	json_begin_object(w, "LogConfig");
 	json_put_string(w, "Type", "json-file");
 	json_begin_object(w, "Config");
-	if (in->config.log_max_files)
+	/* Only what was asked for: docker does not show defaults. */
+	const struct config *defaults = in->engine->config;
+	if (in->config.log_max_files && in->config.log_max_files != defaults->log_max_file)
 		json_put_string(w, "max-file",
 			arena_printf(in->engine->arena, "%lld", (long long)in->config.log_max_files));
-	if (in->config.log_max_size)
+	if (in->config.log_max_size && in->config.log_max_size != defaults->log_max_size)
 		json_put_string(w, "max-size",
 			arena_printf(in->engine->arena, "%lld", (long long)in->config.log_max_size));
 	json_end_object(w);
@@ -139,7 +141,9 @@ static void put_limits(struct inspect *in)
 	json_put_null(w, "DeviceCgroupRules");
 	json_put_null(w, "DeviceRequests");
 	json_put_integer(w, "MemoryReservation", limits->memory_reservation);
-	json_put_integer(w, "MemorySwap", limits->memory_swap);
+	/* What is in force where only the memory was given: as much swap again. */
+	bool doubled = limits->memory > 0 && !limits->memory_swap;
+	json_put_integer(w, "MemorySwap", doubled ? 2 * limits->memory : limits->memory_swap);
 	json_put_null(w, "MemorySwappiness");
 	json_put_bool(w, "OomKillDisable", false);
 	if (limits->pids)
@@ -289,7 +293,7 @@ static void put_config(struct inspect *in)
 	put_pairs(in, "Labels", &c->labels);
 	if (c->stop_signal && *c->stop_signal)
 		json_put_string(w, "StopSignal", c->stop_signal);
-	if (c->stop_timeout >= 0)
+	if (c->stop_timeout > 0)
 		json_put_integer(w, "StopTimeout", c->stop_timeout);
 	json_end_object(w);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "base/fd.h"
@@ -188,14 +189,24 @@ int image_each_record(
 		close_fd(&fd);
 		return err_errno(e, errno, "cannot read %s/images", store->path);
 	}
-	for (struct dirent *entry; rc == 0 && (entry = readdir(stream));) {
+	struct dirent *entry;
+	while (rc == 0 && (errno = 0, entry = readdir(stream))) {
 		char id[65];
-		if (strlen(entry->d_name) != RECORD_NAME - 1 || strcmp(entry->d_name + 64, ".json") != 0 ||
-			strspn(entry->d_name, "0123456789abcdef") != 64)
+		size_t length = strlen(entry->d_name);
+		if (length != RECORD_NAME - 1 || strcmp(entry->d_name + 64, ".json") != 0 ||
+			strspn(entry->d_name, "0123456789abcdef") != 64) {
+			/* What fd_replace() leaves when it is killed; writers are alone here. */
+			if (store->images_lock >= 0 && store->writable && entry->d_name[0] == '.' &&
+				length > 4 && !strcmp(entry->d_name + length - 4, ".new"))
+				unlinkat(folder, entry->d_name, 0);
 			continue;
+		}
 		snprintf(id, sizeof id, "%.64s", entry->d_name);
 		rc = each(context, id);
 	}
+	/* A list cut short would make garbage of what other images need. */
+	if (rc == 0 && errno)
+		rc = err_errno(e, errno, "cannot read %s/images", store->path);
 	closedir(stream);
 	return rc;
 }

@@ -424,7 +424,8 @@ static int sweep_folder(struct sweep *s, enum store_folder which, struct err *e)
 		return err_errno(e, errno, "cannot read a folder of %s", s->store->path);
 	}
 	int rc = 0;
-	for (struct dirent *entry; rc == 0 && (entry = readdir(stream));) {
+	struct dirent *entry;
+	while (rc == 0 && (errno = 0, entry = readdir(stream))) {
 		const char *name = entry->d_name;
 		struct stat st;
 		if (strlen(name) != 64 || strspn(name, "0123456789abcdef") != 64)
@@ -444,6 +445,8 @@ static int sweep_folder(struct sweep *s, enum store_folder which, struct err *e)
 		}
 		s->removed += rc == 0;
 	}
+	if (rc == 0 && errno)
+		rc = err_errno(e, errno, "cannot read a folder of %s", s->store->path);
 	closedir(stream);
 	return rc;
 }

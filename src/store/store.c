@@ -39,37 +39,62 @@ static int looks_new(int root)
 		close_fd(&fd);
 		return -1;
 	}
-	for (struct dirent *entry; is_new && (entry = readdir(stream));) {
+	struct dirent *entry;
+	while (is_new == 1 && (errno = 0, entry = readdir(stream))) {
 		const char *name = entry->d_name;
 		is_new = !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "lost+found") ||
 			 !strncmp(name, ".format.", 8);
 	}
+	if (is_new == 1 && errno)
+		is_new = -1;
+	int number = errno;
 	closedir(stream);
+	errno = number;
 	return is_new;
+}
+
+/* The descriptor of `format`, which is made where the folder is new; -1 with *e, or with
+ * e->kind ERR_NONE where a reader finds nothing. */
+static int open_format(struct store *store, struct err *e)
+{
+	e->kind = ERR_NONE;
+	/* Another process may make the store at the same time: then the second look finds it. */
+	for (int look = 0; look < 2; look++) {
+		int fd = fd_open(store->root, "format", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+		if (fd >= 0)
+			return fd;
+		if (fd != -ENOENT)
+			return err_errno(e, fd, "cannot read %s/format", store->path);
+		int is_new = looks_new(store->root);
+		if (is_new < 0)
+			return err_errno(e, errno, "cannot read the data root %s", store->path);
+		if (is_new && !store->writable)
+			return -1;
+		if (!is_new)
+			continue;
+		int rc = fd_replace(store->root, "format", format_text, sizeof format_text - 1, 0600, true);
+		if (rc < 0 && rc != -ENOENT)
+			return err_errno(e, rc, "cannot write %s/format", store->path);
+	}
+	int fd = fd_open(store->root, "format", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd >= 0)
+		return fd;
+	err_set(e, ERR_CONFLICT, 0, "%s is not a data root of brig: it holds other things", store->path);
+	return err_hint(e, "choose an empty or a new folder with --root");
 }
 
 static int check_format(struct store *store, struct err *e)
 {
 	char text[32];
-	auto_close int fd = fd_open(store->root, "format", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	auto_close int fd = open_format(store, e);
 
-	if (fd == -ENOENT) {
-		int is_new = looks_new(store->root);
-		if (is_new < 0)
-			return err_errno(e, errno, "cannot read the data root %s", store->path);
-		if (!is_new) {
-			err_set(e, ERR_CONFLICT, 0, "%s is not a data root of brig: it holds other things",
-				store->path);
-			return err_hint(e, "choose an empty or a new folder with --root");
-		}
-		if (!store->writable) {
-			close_fd(&store->root);
-			return 0;
-		}
-		int rc = fd_replace(store->root, "format", format_text, sizeof format_text - 1, 0600, true);
-		return rc < 0 ? err_errno(e, rc, "cannot write %s/format", store->path) : 0;
+	if (fd < 0 && e->kind == ERR_NONE) {
+		close_fd(&store->root);
+		return 0;
 	}
-	ssize_t n = fd < 0 ? fd : fd_read_full(fd, text, sizeof text - 1);
+	if (fd < 0)
+		return -1;
+	ssize_t n = fd_read_full(fd, text, sizeof text - 1);
 	if (n < 0)
 		return err_errno(e, (int)n, "cannot read %s/format", store->path);
 	text[n] = '\0';
@@ -288,6 +313,22 @@ void store_stage_drop(struct store *store, struct store_stage *stage)
 	stage->name[0] = '\0';
 }
 
+/* Who was killed while it made the store left a file beside `format`. */
+static void sweep_format(struct store *store)
+{
+	int fd = fd_open(store->root, ".", O_RDONLY | O_DIRECTORY, 0);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!stream) {
+		close_fd(&fd);
+		return;
+	}
+	for (struct dirent *entry; (entry = readdir(stream));)
+		if (!strncmp(entry->d_name, ".format.", 8))
+			unlinkat(store->root, entry->d_name, 0);
+	closedir(stream);
+}
+
 int store_sweep(struct store *store)
 {
 	struct err ignored;
@@ -295,6 +336,7 @@ int store_sweep(struct store *store)
 
 	if (tmp < 0 || !store->writable)
 		return 0;
+	sweep_format(store);
 	int fd = fd_open(tmp, ".", O_RDONLY | O_DIRECTORY, 0);
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
 	if (!stream) {

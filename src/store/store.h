@@ -100,7 +100,7 @@ int store_stage(struct store *store, const char *kind, struct store_stage *stage
 /* Removes it with what is left in it. */
 void store_stage_drop(struct store *store, struct store_stage *stage);
 
-/* Removes staging whose maker is gone. One readdir when there is none. Returns how many. */
+/* Removes staging whose maker is gone. Two readdirs when there is none. Returns how many. */
 int store_sweep(struct store *store);
 
 /* syncfs(2): all that was written to the data root's file system is on the disk. */

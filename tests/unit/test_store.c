@@ -148,6 +148,38 @@ static void test_formats(void **state)
 	assert_non_null(strstr(e.what, place->root));
 }
 
+/* Many make the same store at once. */
+static void test_made_at_once(void **state)
+{
+	struct place *place = *state;
+	enum { ROUNDS = 20, PROCESSES = 6 };
+
+	for (int round = 0; round < ROUNDS; round++) {
+		int gate[2];
+		assert_int_equal(fd_pipe(gate, 0), 0);
+		for (int p = 0; p < PROCESSES; p++) {
+			if (fork() != 0)
+				continue;
+			struct store store;
+			struct err e = {0};
+			char c;
+			close(gate[1]);
+			_exit(read(gate[0], &c, 1) != 0 ||
+				store_open(&store, place->root, STORE_WRITE, &e) < 0 ||
+				store_folder(&store, STORE_BLOBS, &e) < 0 ||
+				store_folder(&store, STORE_TMP, &e) < 0);
+		}
+		close(gate[0]);
+		close(gate[1]);
+		for (int p = 0; p < PROCESSES; p++) {
+			int status;
+			assert_true(wait(&status) > 0);
+			assert_int_equal(status, 0);
+		}
+		assert_int_equal(fd_remove_tree(AT_FDCWD, place->root), 0);
+	}
+}
+
 /* Whether another process gets the lock without waiting. */
 static bool other_gets(struct place *place, enum store_lock mode)
 {
@@ -320,6 +352,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_open, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_formats, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_made_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_locks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_staging, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_blobs, setup, teardown),

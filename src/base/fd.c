@@ -307,11 +307,17 @@ ssize_t fd_receive(int socket, void *bytes, size_t size, int *fds, size_t *count
 		.msg_controllen = sizeof control.space,
 	};
 	size_t room = count ? *count : 0, got = 0;
+	bool reset = false;
 	ssize_t n;
 
-	do {
+	for (;;) {
 		n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+		if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+			break;
+		/* A peer that closed without having read all of ours: that is said once,
+		 * before what it had sent, which may well be the reason. */
+		reset |= errno == ECONNRESET;
+	}
 	if (n < 0)
 		return -errno;
 	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header;

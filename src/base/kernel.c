@@ -82,6 +82,11 @@ pid_t kernel_clone3(struct kernel_clone_args *args)
 	return (pid_t)result(syscall(SYS_clone3, args, sizeof *args));
 }
 
+int kernel_execveat(int dir, const char *path, char *const *argv, char *const *envp, int flags)
+{
+	return (int)result(syscall(SYS_execveat, dir, path, argv, envp, flags));
+}
+
 int kernel_pidfd_open(pid_t pid, unsigned flags)
 {
 	return (int)result(syscall(SYS_pidfd_open, pid, flags));

@@ -89,6 +89,8 @@ struct kernel_clone_args {
  * stack contents as a copy, so CLONE_VM may not be among the flags. */
 pid_t kernel_clone3(struct kernel_clone_args *args);
 
+int kernel_execveat(int dir, const char *path, char *const *argv, char *const *envp, int flags);
+
 int kernel_pidfd_open(pid_t pid, unsigned flags);
 int kernel_pidfd_send_signal(int pidfd, int signal);
 #define KERNEL_P_PIDFD 3 /* waitid(2)'s P_PIDFD */

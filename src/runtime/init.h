@@ -1,0 +1,53 @@
+/* init.h - the child's half of making a container (internal to runtime). */
+#ifndef RUNTIME_INIT_H
+#define RUNTIME_INIT_H
+
+#include "runtime/runtime.h"
+
+/* The child: sets up everything and executes the command, or sends FAILED over sync. */
+_Noreturn void init_run(const struct runtime_options *options, int sync);
+
+/* 0, 1 and 2 become the given descriptors; one that is -1 becomes null. */
+int init_set_stdio(const int stdio[3], int null, struct err *e);
+/* The terminal's other end becomes 0, 1, 2 and controls the session. */
+int init_take_terminal(int slave, const struct spec_process *process, struct err *e);
+
+/* The last steps, which exec.c shares: user, limits, confinement, execve. The process
+ * stands in the container's root with 0, 1 and 2 in place; proc is a descriptor of a
+ * procfs of the engine's own (or the container's own, verified). Returns only on
+ * failure. */
+int init_execute(const struct spec_process *process, int proc, struct err *e);
+
+/* mounts.c: in the child's mount namespace, before pivot_root. */
+struct mounts {
+	const struct spec *spec;
+	int root;   /* the attached root file system */
+	int proc;   /* the container's procfs, or -1 when none was mounted there */
+	int devpts; /* the mount on /dev/pts, or -1 */
+	int null;   /* the host's /dev/null, verified */
+	int empty;  /* an empty read-only tmpfs, detached; made when first needed */
+};
+
+int mounts_begin(struct mounts *mounts, const struct spec *spec, int root, struct err *e);
+/* All that needs no cgroup namespace; then what does; then masks and read-only paths. */
+int mounts_make(struct mounts *mounts, struct err *e);
+int mounts_make_cgroup(struct mounts *mounts, const struct cgroup *cgroup, struct err *e);
+int mounts_hide(struct mounts *mounts, struct err *e);
+/* Makes a new terminal in the container's devpts, mounts it on /dev/console where root
+ * is still outside (with_console); gives both ends. */
+int mounts_terminal(struct mounts *mounts, bool with_console, int *master, int *slave, struct err *e);
+
+/* user.c: who a spec_user is, by the passwd and group files below root (a directory
+ * descriptor). groups has room for USER_GROUPS. */
+enum { USER_GROUPS = 1024 };
+struct user {
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[USER_GROUPS]; /* supplementary ones, the primary one among them */
+	size_t groups_count;
+	char home[256];
+};
+
+int user_resolve(int root, const struct spec_user *wanted, struct user *user, struct err *e);
+
+#endif

@@ -1,0 +1,545 @@
+/*
+ * mounts.c - the container's file systems, in the child's mount namespace.
+ *
+ * Everything is done by descriptor: a mount is made detached, its target is resolved
+ * inside the root file system by openat2 (links of the image cannot lead out), and
+ * move_mount joins the two. No path is resolved a second time. The engine's own mounts
+ * (/proc, /dev, /sys) do not follow links at all: an image whose /proc is a link is
+ * refused, not obeyed. (SECURITY: mount and symlink races.)
+ */
+#include <dirent.h>
+#include <grp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "base/kernel.h"
+#include "runtime/init.h"
+
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER _IO('T', 0x41)
+#endif
+
+enum { GID_TTY = 5 };
+
+/* The files in /proc that may be covered by a mount of the user's (lxcfs does it). */
+static const char *const proc_files[] = {
+	"/proc/cpuinfo",
+	"/proc/meminfo",
+	"/proc/stat",
+	"/proc/uptime",
+	"/proc/loadavg",
+	"/proc/swaps",
+	"/proc/diskstats",
+	NULL,
+};
+
+static bool listed(const char *const *list, const char *text)
+{
+	for (; *list; list++)
+		if (!strcmp(*list, text))
+			return true;
+	return false;
+}
+
+/* Sets "a=1,b" on a file system that is being configured. */
+static int configure(int fs, const char *data)
+{
+	char copy[512];
+
+	if (!data)
+		return 0; /* the file system's own defaults */
+	if (strlen(data) >= sizeof copy)
+		return -ENAMETOOLONG;
+	memcpy(copy, data, strlen(data) + 1);
+	for (char *next = copy, *item; (item = strsep(&next, ","));) {
+		if (!*item)
+			continue;
+		char *value = strchr(item, '=');
+		int rc;
+		if (value) {
+			*value++ = '\0';
+			rc = kernel_fsconfig(fs, KERNEL_FSCONFIG_SET_STRING, item, value, 0);
+		} else {
+			rc = kernel_fsconfig(fs, KERNEL_FSCONFIG_SET_FLAG, item, NULL, 0);
+		}
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* A new detached mount of a file system, or -errno. */
+static int make_mount(const char *type, const char *source, const char *data, uint64_t attributes)
+{
+	auto_close int fs = kernel_fsopen(type, KERNEL_FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return fs;
+	int rc = source ? kernel_fsconfig(fs, KERNEL_FSCONFIG_SET_STRING, "source", source, 0) : 0;
+	if (rc == 0)
+		rc = configure(fs, data);
+	if (rc == 0)
+		rc = kernel_fsconfig(fs, KERNEL_FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	if (rc < 0)
+		return rc;
+	return kernel_fsmount(fs, KERNEL_FSMOUNT_CLOEXEC, (unsigned)attributes);
+}
+
+/* Makes the missing parents of path and its last component in root, as mkdir -p or
+ * touch would, each component resolved inside root. */
+static int make_target(int root, const char *path, bool folder)
+{
+	char part[4096];
+	size_t length = strlen(path);
+
+	if (length >= sizeof part)
+		return -ENAMETOOLONG;
+	for (const char *at = path; *at;) {
+		while (*at == '/')
+			at++;
+		const char *end = strchrnul(at, '/');
+		if (end == at)
+			break;
+		bool last = !end[strspn(end, "/")];
+		size_t before = (size_t)(at - path);
+		memcpy(part, path, before);
+		part[before] = '\0';
+		auto_close int parent = fd_open_in_root(root, before ? part : "/", O_PATH | O_DIRECTORY, 0);
+		if (parent < 0)
+			return parent;
+		char name[256];
+		if ((size_t)(end - at) >= sizeof name)
+			return -ENAMETOOLONG;
+		memcpy(name, at, (size_t)(end - at));
+		name[end - at] = '\0';
+		if (!strcmp(name, "..") || !strcmp(name, ".")) {
+			at = end;
+			continue;
+		}
+		if (last && !folder) {
+			int file = fd_open(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+			if (file < 0 && file != -EEXIST)
+				return file;
+			if (file >= 0)
+				close(file);
+		} else if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST) {
+			return -errno;
+		}
+		at = end;
+	}
+	return 0;
+}
+
+/* Opens the place in the root where something is to be mounted, made if missing. */
+static int open_target(
+	const struct mounts *mounts, const struct spec_mount *mount, bool folder, struct err *e)
+{
+	const char *path = mount->destination;
+	int fd;
+
+	if (mount->engine) {
+		struct kernel_open_how how = {
+			.flags = O_PATH | O_CLOEXEC,
+			.resolve = KERNEL_RESOLVE_IN_ROOT | KERNEL_RESOLVE_NO_SYMLINKS |
+				   KERNEL_RESOLVE_NO_MAGICLINKS,
+		};
+		fd = kernel_openat2(mounts->root, path, &how);
+		if (fd == -ENOENT) {
+			int rc = make_target(mounts->root, path, folder);
+			fd = rc < 0 ? rc : kernel_openat2(mounts->root, path, &how);
+		}
+		if (fd == -ELOOP || fd == -ENOTDIR) {
+			err_set(e, ERR_INVALID, 0, "the image's %s is a symbolic link or runs through one",
+				path);
+			err_hint(e,
+				"a container needs a real folder there: rebuild the image without that link");
+			return -1;
+		}
+	} else {
+		fd = fd_open_in_root(mounts->root, path, O_PATH, 0);
+		if (fd == -ENOENT) {
+			int rc = make_target(mounts->root, path, folder);
+			fd = rc < 0 ? rc : fd_open_in_root(mounts->root, path, O_PATH, 0);
+		}
+	}
+	auto_close int owner = fd;
+	if (fd < 0)
+		return err_errno(e, fd, "cannot make the mount point %s in the container", path);
+
+	struct stat st;
+	struct statfs fs;
+	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+		return err_errno(e, errno, "cannot look at the mount point %s", path);
+	if (folder != S_ISDIR(st.st_mode)) {
+		if (mount->engine)
+			return err_set(e, ERR_INVALID, 0, "the image's %s is not a %s", path,
+				folder ? "folder" : "file");
+		return err_set(e, ERR_INVALID, 0, "cannot mount a %s on %s, which is a %s",
+			folder ? "folder" : "file", path, folder ? "file" : "folder");
+	}
+	/* A link of the image may have led the user's mount into the container's own
+	 * /proc, whatever its name said. */
+	if (fs.f_type == KERNEL_PROC_SUPER_MAGIC && !listed(proc_files, path))
+		return err_set(e, ERR_DENIED, 0, "cannot mount %s: it lies in the container's /proc", path);
+	return steal_fd(&owner);
+}
+
+/* Joins a detached mount, which is taken over, with its place. */
+static int attach(const struct mounts *mounts, const struct spec_mount *mount, int detached, struct err *e)
+{
+	auto_close int owner = detached;
+	struct stat st;
+
+	if (fstat(detached, &st) < 0)
+		return err_errno(e, errno, "cannot look at the mount for %s", mount->destination);
+	auto_close int target = open_target(mounts, mount, S_ISDIR(st.st_mode), e);
+	if (target < 0)
+		return -1;
+	int rc = kernel_move_mount(
+		detached, "", target, "", KERNEL_MOVE_MOUNT_F_EMPTY | KERNEL_MOVE_MOUNT_T_EMPTY);
+	if (rc < 0)
+		return err_errno(e, rc, "cannot mount on %s", mount->destination);
+	return 0;
+}
+
+static int bind(const struct mounts *mounts, const struct spec_mount *mount, struct err *e)
+{
+	unsigned flags = KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC;
+	if (mount->recursive)
+		flags |= KERNEL_AT_RECURSIVE;
+	auto_close int tree = kernel_open_tree(AT_FDCWD, mount->source, flags);
+	if (tree < 0) {
+		err_errno(e, tree, "cannot mount %s on %s", mount->source, mount->destination);
+		if (tree == -ENOENT)
+			e->kind = ERR_INVALID;
+		return -1;
+	}
+	struct kernel_mount_attr attr = {
+		.attr_set = mount->attributes,
+		.attr_clr = mount->attributes_clear,
+		.propagation = mount->propagation ? mount->propagation : MS_PRIVATE,
+	};
+	int rc = kernel_mount_setattr(
+		tree, "", AT_EMPTY_PATH | (mount->recursive_attributes ? KERNEL_AT_RECURSIVE : 0), &attr);
+	if (rc < 0)
+		return err_errno(e, rc, "cannot set the mount options of %s", mount->destination);
+	return attach(mounts, mount, steal_fd(&tree), e);
+}
+
+static int make_device(int dev, const struct spec_device *device, const struct mounts *mounts, struct err *e)
+{
+	static const char prefix[] = "/dev/";
+	mode_t type = device->type == 'b' ? S_IFBLK : device->type == 'p' ? S_IFIFO : S_IFCHR;
+	/* Devices are made in the new tmpfs; one whose path lies elsewhere is bound. */
+	bool inside = !strncmp(device->path, prefix, sizeof prefix - 1);
+	const char *name = inside ? device->path + sizeof prefix - 1 : device->path;
+
+	if (inside) {
+		const char *slash = strrchr(name, '/');
+		if (slash) {
+			char folder[256];
+			snprintf(folder, sizeof folder, "%.*s", (int)(slash - name), name);
+			int rc = fd_mkdirs(dev, folder, 0755);
+			if (rc < 0)
+				return err_errno(
+					e, rc, "cannot make the folder of the device %s", device->path);
+		}
+		if (mknodat(dev, name, type | device->mode, makedev(device->major, device->minor)) == 0) {
+			if ((device->uid || device->gid) &&
+				fchownat(dev, name, device->uid, device->gid, AT_SYMLINK_NOFOLLOW) < 0)
+				return err_errno(
+					e, errno, "cannot give the device %s its owner", device->path);
+			return 0;
+		}
+		if (errno != EPERM)
+			return err_errno(e, errno, "cannot make the device %s", device->path);
+	}
+	/* In a user namespace nodes cannot be made: the host's is bound. */
+	struct spec_mount mount = {
+		.destination = device->path,
+		.source = device->host_path ? device->host_path : device->path,
+		.attributes = KERNEL_MOUNT_ATTR_NOSUID | KERNEL_MOUNT_ATTR_NOEXEC,
+	};
+	return bind(mounts, &mount, e);
+}
+
+static int fill_dev(const struct mounts *mounts, int dev, struct err *e)
+{
+	static const struct {
+		const char *name, *target;
+	} links[] = {
+		{"fd", "/proc/self/fd"},
+		{"stdin", "/proc/self/fd/0"},
+		{"stdout", "/proc/self/fd/1"},
+		{"stderr", "/proc/self/fd/2"},
+		{"ptmx", "pts/ptmx"},
+		{"core", "/proc/kcore"},
+	};
+
+	for (size_t i = 0; i < mounts->spec->devices_count; i++)
+		if (make_device(dev, &mounts->spec->devices[i], mounts, e) < 0)
+			return -1;
+	for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+		if (symlinkat(links[i].target, dev, links[i].name) < 0 && errno != EEXIST)
+			return err_errno(e, errno, "cannot make /dev/%s", links[i].name);
+	return 0;
+}
+
+/* A tmpfs on an image's own folder keeps that folder's mode, as docker's --tmpfs /tmp does. */
+static void tmpfs_mode(const struct mounts *mounts, const struct spec_mount *mount, char *data, size_t size)
+{
+	struct stat st;
+	const char *given = mount->data ? mount->data : "";
+
+	snprintf(data, size, "%s", given);
+	if (strstr(given, "mode="))
+		return;
+	auto_close int fd = fd_open_in_root(mounts->root, mount->destination, O_PATH | O_DIRECTORY, 0);
+	mode_t mode = fd >= 0 && fstat(fd, &st) == 0 ? st.st_mode & 07777 : 01777;
+	snprintf(data, size, "%s%smode=%o", given, *given ? "," : "", (unsigned)mode);
+}
+
+static int make_one(struct mounts *mounts, const struct spec_mount *mount, struct err *e)
+{
+	char data[512];
+
+	if (!strcmp(mount->type, "bind"))
+		return bind(mounts, mount, e);
+	bool tmpfs = !strcmp(mount->type, "tmpfs");
+	if (tmpfs && !mount->engine)
+		tmpfs_mode(mounts, mount, data, sizeof data);
+	auto_close int fd = make_mount(
+		mount->type, mount->source, tmpfs && !mount->engine ? data : mount->data, mount->attributes);
+	if (fd < 0) {
+		err_errno(e, fd, "cannot make a %s for %s", mount->type, mount->destination);
+		if (fd == -EINVAL && mount->data)
+			err_hint(e, "the options were: %s", mount->data);
+		return -1;
+	}
+	if (tmpfs && !strcmp(mount->destination, "/dev")) {
+		/* Nodes bound from the host need the mount in place first. */
+		if (attach(mounts, mount, fcntl(fd, F_DUPFD_CLOEXEC, 3), e) < 0)
+			return -1;
+		return fill_dev(mounts, fd, e);
+	}
+	bool proc = !strcmp(mount->type, "proc") && mounts->proc < 0;
+	bool devpts = !strcmp(mount->type, "devpts") && mounts->devpts < 0;
+	int rc = attach(mounts, mount, proc || devpts ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : steal_fd(&fd), e);
+	if (rc == 0 && proc)
+		mounts->proc = steal_fd(&fd);
+	else if (rc == 0 && devpts)
+		mounts->devpts = steal_fd(&fd);
+	return rc;
+}
+
+int mounts_begin(struct mounts *mounts, const struct spec *spec, int root, struct err *e)
+{
+	struct stat st;
+
+	*mounts = (struct mounts){
+		.spec = spec, .root = root, .proc = -1, .devpts = -1, .null = -1, .empty = -1};
+	mounts->null = fd_open(AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW, 0);
+	if (mounts->null < 0)
+		return err_errno(e, mounts->null, "cannot open /dev/null");
+	/* It becomes the mask over files of /proc: anything else there would be a hole. */
+	if (fstat(mounts->null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return err_set(e, ERR_SYSTEM, 0, "the host's /dev/null is not the null device");
+	return 0;
+}
+
+int mounts_make(struct mounts *mounts, struct err *e)
+{
+	for (size_t i = 0; i < mounts->spec->mounts_count; i++) {
+		const struct spec_mount *mount = &mounts->spec->mounts[i];
+		if (strcmp(mount->type, "cgroup") && make_one(mounts, mount, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The hierarchies of v1 lie in a tmpfs, which can be closed only when they are there. */
+static int make_cgroup_v1(
+	struct mounts *mounts, const struct spec_mount *mount, const struct cgroup *cgroup, struct err *e)
+{
+	struct cgroup_mount one;
+	struct spec_mount top = *mount;
+
+	top.type = top.source = "tmpfs";
+	top.data = "mode=755,size=64k";
+	top.attributes &= ~(uint64_t)KERNEL_MOUNT_ATTR_RDONLY;
+	if (make_one(mounts, &top, e) < 0)
+		return -1;
+	for (unsigned i = 0; cgroup_mount_at(cgroup, i, &one); i++) {
+		char path[256];
+		snprintf(path, sizeof path, "%s/%s", mount->destination, one.name);
+		struct spec_mount hierarchy = *mount;
+		hierarchy.destination = path;
+		hierarchy.type = one.type;
+		hierarchy.source = "cgroup";
+		hierarchy.data = one.options;
+		if (make_one(mounts, &hierarchy, e) < 0)
+			return -1;
+	}
+	if (!(mount->attributes & KERNEL_MOUNT_ATTR_RDONLY))
+		return 0;
+	auto_close int fd = fd_open_in_root(mounts->root, mount->destination, O_PATH | O_DIRECTORY, 0);
+	struct kernel_mount_attr attr = {.attr_set = KERNEL_MOUNT_ATTR_RDONLY};
+	int rc = fd < 0 ? fd : kernel_mount_setattr(fd, "", AT_EMPTY_PATH, &attr);
+	return rc < 0 ? err_errno(e, rc, "cannot make %s read-only", mount->destination) : 0;
+}
+
+int mounts_make_cgroup(struct mounts *mounts, const struct cgroup *cgroup, struct err *e)
+{
+	for (size_t i = 0; i < mounts->spec->mounts_count; i++) {
+		const struct spec_mount *mount = &mounts->spec->mounts[i];
+		struct cgroup_mount first;
+		if (strcmp(mount->type, "cgroup") || !cgroup_mount_at(cgroup, 0, &first))
+			continue;
+		struct spec_mount whole = *mount;
+		whole.type = first.type;
+		whole.data = first.options;
+		if (*first.name ? make_cgroup_v1(mounts, mount, cgroup, e) < 0
+				: make_one(mounts, &whole, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Covers one path: a file by /dev/null, a folder by the one empty tmpfs. */
+static int mask(struct mounts *mounts, const char *path, struct err *e)
+{
+	struct stat st;
+	auto_close int target = fd_open_in_root(mounts->root, path, O_PATH, 0);
+
+	if (target == -ENOENT || target == -ENOTDIR)
+		return 0;
+	if (target < 0 || fstat(target, &st) < 0)
+		return err_errno(e, target < 0 ? target : errno, "cannot hide %s", path);
+	if (S_ISDIR(st.st_mode) && mounts->empty < 0) {
+		mounts->empty = make_mount("tmpfs", "tmpfs", "size=0,nr_inodes=2,mode=555",
+			KERNEL_MOUNT_ATTR_RDONLY | KERNEL_MOUNT_ATTR_NOSUID | KERNEL_MOUNT_ATTR_NODEV |
+				KERNEL_MOUNT_ATTR_NOEXEC);
+		if (mounts->empty < 0)
+			return err_errno(e, mounts->empty, "cannot make an empty folder to hide %s", path);
+		int rc = kernel_move_mount(
+			mounts->empty, "", target, "", KERNEL_MOVE_MOUNT_F_EMPTY | KERNEL_MOVE_MOUNT_T_EMPTY);
+		return rc < 0 ? err_errno(e, rc, "cannot hide %s", path) : 0;
+	}
+	auto_close int cover = kernel_open_tree(S_ISDIR(st.st_mode) ? mounts->empty : mounts->null, "",
+		AT_EMPTY_PATH | KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC);
+	if (cover < 0)
+		return err_errno(e, cover, "cannot hide %s", path);
+	int rc = kernel_move_mount(
+		cover, "", target, "", KERNEL_MOVE_MOUNT_F_EMPTY | KERNEL_MOVE_MOUNT_T_EMPTY);
+	return rc < 0 ? err_errno(e, rc, "cannot hide %s", path) : 0;
+}
+
+static int make_readonly(const struct mounts *mounts, const char *path, struct err *e)
+{
+	struct kernel_mount_attr attr = {.attr_set = KERNEL_MOUNT_ATTR_RDONLY};
+	auto_close int target = fd_open_in_root(mounts->root, path, O_PATH, 0);
+
+	if (target == -ENOENT || target == -ENOTDIR)
+		return 0;
+	if (target < 0)
+		return err_errno(e, target, "cannot make %s read-only", path);
+	auto_close int clone = kernel_open_tree(target, "",
+		AT_EMPTY_PATH | KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | KERNEL_AT_RECURSIVE);
+	int rc = clone < 0 ? clone
+			   : kernel_mount_setattr(clone, "", AT_EMPTY_PATH | KERNEL_AT_RECURSIVE, &attr);
+	if (rc == 0)
+		rc = kernel_move_mount(
+			clone, "", target, "", KERNEL_MOVE_MOUNT_F_EMPTY | KERNEL_MOVE_MOUNT_T_EMPTY);
+	return rc < 0 ? err_errno(e, rc, "cannot make %s read-only", path) : 0;
+}
+
+/* Masks every .../cpuN/NAME for a path that ends in "cpu?*" "/NAME". */
+static int mask_each_cpu(struct mounts *mounts, const char *folder, const char *name, struct err *e)
+{
+	auto_close int fd = fd_open_in_root(mounts->root, folder, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return 0;
+	DIR *stream = fdopendir(fd);
+	if (!stream)
+		return err_errno(e, errno, "cannot read %s", folder);
+	steal_fd(&fd);
+	int rc = 0;
+	for (struct dirent *entry; rc == 0 && (entry = readdir(stream));) {
+		if (strncmp(entry->d_name, "cpu", 3) || entry->d_name[3] < '0' || entry->d_name[3] > '9')
+			continue;
+		char path[1024];
+		snprintf(path, sizeof path, "%s/%s/%s", folder, entry->d_name, name);
+		rc = mask(mounts, path, e);
+	}
+	closedir(stream);
+	return rc;
+}
+
+int mounts_hide(struct mounts *mounts, struct err *e)
+{
+	const char *const *path;
+
+	for (path = mounts->spec->readonly_paths; path && *path; path++)
+		if (make_readonly(mounts, *path, e) < 0)
+			return -1;
+	for (path = mounts->spec->masked_paths; path && *path; path++) {
+		static const char cpus[] = "/cpu*/";
+		const char *star = strstr(*path, cpus);
+		if (star) {
+			char folder[256];
+			snprintf(folder, sizeof folder, "%.*s", (int)(star - *path), *path);
+			if (mask_each_cpu(mounts, folder, star + sizeof cpus - 1, e) < 0)
+				return -1;
+		} else if (mask(mounts, *path, e) < 0) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int mounts_terminal(struct mounts *mounts, bool with_console, int *master, int *slave, struct err *e)
+{
+	struct stat st;
+	struct statfs fs;
+	int unlock = 0;
+
+	if (mounts->devpts < 0)
+		return err_set(
+			e, ERR_UNSUPPORTED, 0, "cannot make a terminal: the container has no /dev/pts");
+	auto_close int ours = fd_open(mounts->devpts, "ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW, 0);
+	if (ours < 0)
+		return err_errno(e, ours, "cannot open the container's /dev/pts/ptmx");
+	if (fstat(ours, &st) < 0 || st.st_rdev != makedev(5, 2) || fstatfs(ours, &fs) < 0 ||
+		fs.f_type != KERNEL_DEVPTS_MAGIC)
+		return err_set(
+			e, ERR_DENIED, 0, "the container's /dev/pts/ptmx is not a terminal multiplexer");
+	if (ioctl(ours, TIOCSPTLCK, &unlock) < 0)
+		return err_errno(e, errno, "cannot unlock the container's terminal");
+	auto_close int theirs = ioctl(ours, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (theirs < 0)
+		return err_errno(e, errno, "cannot open the container's terminal");
+	if (with_console) {
+		auto_close int clone = kernel_open_tree(
+			theirs, "", AT_EMPTY_PATH | KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC);
+		struct spec_mount console = {.destination = "/dev/console", .engine = true};
+		if (clone < 0)
+			return err_errno(e, clone, "cannot mount the terminal on /dev/console");
+		auto_close int target = open_target(mounts, &console, false, e);
+		if (target < 0)
+			return -1;
+		int rc = kernel_move_mount(
+			clone, "", target, "", KERNEL_MOVE_MOUNT_F_EMPTY | KERNEL_MOVE_MOUNT_T_EMPTY);
+		if (rc < 0)
+			return err_errno(e, rc, "cannot mount the terminal on /dev/console");
+	}
+	*master = steal_fd(&ours);
+	*slave = steal_fd(&theirs);
+	return 0;
+}

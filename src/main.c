@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/reexec.h"
 #include "cli/cli.h"
 
 /* The words of docker's global options that choose a daemon: brig has none, and says so. */
@@ -213,7 +214,10 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 	}
 	if (!count_operands(verb, argc))
 		return 1;
-	r = verb->flags & VERB_NO_CONFIG ? 0 : find_places(cli, &e);
+	/* Root's own file is at stake; an ordinary user's containers cannot write to it. */
+	r = (verb->flags & VERB_ENTERS) && geteuid() == 0 ? reexec_readonly(cli->arguments, &e) : 0;
+	if (r >= 0)
+		r = verb->flags & VERB_NO_CONFIG ? 0 : find_places(cli, &e);
 	if (r >= 0)
 		r = verb->run(cli, options, argc, argv, &e);
 	struct err late = {0};
@@ -280,7 +284,7 @@ static int run(struct cli *cli, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct cli cli = {0};
+	struct cli cli = {.arguments = argv};
 
 	hold_standard_streams();
 	int status = run(&cli, argc - (argc > 0), argv + (argc > 0));

@@ -32,6 +32,8 @@ struct cli;
 #define VERB_COMMON 0x10
 /* A command that is missing or not executable exits with 127 or 126 (run, exec). */
 #define VERB_EXECUTES 0x20
+/* Enters containers: runs from a read-only clone of brig (base/reexec.h). */
+#define VERB_ENTERS 0x40
 
 #define VERB_ANY -1 /* max_operands: no limit */
 
@@ -64,7 +66,8 @@ struct cli {
 	const char *data_root, *run_root, *config_path;
 	bool config_named; /* config_path was asked for: it has to exist */
 	bool trace, debug;
-	bool version; /* -v */
+	bool version;     /* -v */
+	char **arguments; /* all that main was given, to execute brig again */
 	struct engine *engine;
 };
 

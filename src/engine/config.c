@@ -53,7 +53,7 @@ void config_init(struct config *config)
 {
 	*config = (struct config){
 		.publish_address = "0.0.0.0",
-		.pids_limit = 0,
+		.pids_limit = 4096,
 		.log_max_size = 10 << 20,
 		.log_max_file = 3,
 	};

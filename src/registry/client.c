@@ -14,14 +14,17 @@
 #include "base/auto.h"
 #include "base/fd.h"
 #include "base/kernel.h"
+#include "base/reexec.h"
 
 enum { PATH_ROOM = 4096 };
 
 /* The helper's path: beside this program while developing, else where it is installed. */
 static void find_helper(char path[PATH_ROOM])
 {
-	ssize_t n = readlink("/proc/self/exe", path, PATH_ROOM - 16);
-	if (n > 0) {
+	const char *origin = getenv(REEXEC_ORIGIN);
+	ssize_t n = origin ? snprintf(path, PATH_ROOM - 16, "%s", origin)
+			   : readlink("/proc/self/exe", path, PATH_ROOM - 16);
+	if (n > 0 && n < PATH_ROOM - 16) {
 		path[n] = '\0';
 		char *slash = strrchr(path, '/');
 		if (slash) {

@@ -1,0 +1,659 @@
+/* container_options.c - the values of run's and create's options. */
+#include "cli/container_options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "cli/progress.h"
+#include "engine/control.h"
+
+enum { MEMORY_LEAST = 6 << 20, ENV_FILE_LIMIT = 16 << 20, PROFILE_LIMIT = 4 << 20 };
+
+extern char **environ;
+
+/* ---- environment ---- */
+
+static int add_env(struct arena *arena, struct strings *env, const char *item, struct err *e)
+{
+	if (!*item || *item == '=')
+		return err_set(e, ERR_INVALID, 0, "invalid environment variable: %s", item);
+	if (strchr(item, '=')) {
+		strings_add(arena, env, item);
+		return 0;
+	}
+	/* NAME alone takes the caller's value; where there is none, it stays unset. */
+	const char *value = getenv(item);
+	if (value)
+		strings_add(arena, env, arena_printf(arena, "%s=%s", item, value));
+	return 0;
+}
+
+static int read_env_file(struct arena *arena, struct strings *env, const char *path, struct err *e)
+{
+	auto_buf struct buf text = {0};
+	auto_close int fd = fd_open(AT_FDCWD, path, O_RDONLY, 0);
+	int rc = fd < 0 ? fd : fd_slurp(fd, ENV_FILE_LIMIT, &text);
+
+	if (rc < 0)
+		return err_errno(e, rc, "cannot read the environment file %s", path);
+	size_t number = 0;
+	for (char *rest = text.data, *line; rest && (line = strsep(&rest, "\n"));) {
+		number++;
+		/* Blanks before a name are dropped, a value is taken as it stands; no quotes. */
+		line += strspn(line, " \t");
+		size_t length = strlen(line);
+		if (length && line[length - 1] == '\r')
+			line[--length] = '\0';
+		if (!length || *line == '#')
+			continue;
+		const char *equals = strchrnul(line, '=');
+		size_t name = (size_t)(equals - line);
+		if (strcspn(line, " \t") < name)
+			return err_set(e, ERR_INVALID, 0, "%s:%zu: the variable '%.*s' contains whitespaces",
+				path, number, (int)name, line);
+		if (add_env(arena, env, arena_strdup(arena, line), e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int container_options_env(struct arena *arena, const struct strings *given, const struct strings *files,
+	struct strings *env, struct err *e)
+{
+	for (size_t i = 0; i < files->count; i++)
+		if (read_env_file(arena, env, files->items[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < given->count; i++)
+		if (add_env(arena, env, given->items[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- mounts ---- */
+
+/* Cleans an absolute path of the container: no ".", "..", doubled or trailing slashes. */
+static char *clean_path(struct arena *arena, const char *path)
+{
+	char *clean = arena_alloc(arena, strlen(path) + 2), *end = clean;
+
+	for (const char *at = path; *at;) {
+		at += strspn(at, "/");
+		size_t length = strcspn(at, "/");
+		if (!length)
+			break;
+		if (length == 2 && !strncmp(at, "..", 2)) {
+			while (end > clean && *--end != '/')
+				;
+		} else if (!(length == 1 && *at == '.')) {
+			*end++ = '/';
+			memcpy(end, at, length);
+			end += length;
+		}
+		at += length;
+	}
+	if (end == clean)
+		*end++ = '/';
+	*end = '\0';
+	return clean;
+}
+
+static struct container_mount *add_mount(struct arena *arena, struct container_config *config)
+{
+	/* Grown by copying: there are a handful of them. */
+	struct container_mount *mounts = arena_array(arena, config->mounts_count + 1, sizeof *mounts);
+	if (config->mounts_count)
+		memcpy(mounts, config->mounts, config->mounts_count * sizeof *mounts);
+	config->mounts = mounts;
+	return &mounts[config->mounts_count++];
+}
+
+static int check_target(struct arena *arena, struct container_config *config, const char *target,
+	const char *given, const char **clean, struct err *e)
+{
+	if (*target != '/')
+		return err_set(e, ERR_INVALID, 0,
+			"invalid mount \"%s\": the path in the container must be absolute: '%s'", given,
+			target);
+	*clean = clean_path(arena, target);
+	if (!strcmp(*clean, "/"))
+		return err_set(e, ERR_INVALID, 0, "invalid mount \"%s\": destination can't be '/'", given);
+	if (!strcmp(*clean, "/proc") || !strncmp(*clean, "/proc/", 6)) {
+		static const char *const allowed[] = {
+			"cpuinfo", "meminfo", "stat", "uptime", "loadavg", "swaps", "diskstats"};
+		for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
+			if (!strcmp(*clean + 6 - ((*clean)[5] == '\0'), allowed[i]))
+				return 0;
+		return err_set(e, ERR_INVALID, 0, "cannot mount on %s: /proc is the container's own", *clean);
+	}
+	for (size_t i = 0; i < config->mounts_count; i++)
+		if (!strcmp(config->mounts[i].target, *clean))
+			return err_set(e, ERR_INVALID, 0, "Duplicate mount point: %s", *clean);
+	return 0;
+}
+
+static bool is_propagation(const char *text)
+{
+	static const char *const names[] = {"private", "rprivate", "shared", "rshared", "slave", "rslave"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strcmp(names[i], text))
+			return true;
+	return false;
+}
+
+/* -v SOURCE:TARGET[:OPTIONS] */
+static int parse_volume(
+	struct arena *arena, struct container_config *config, const char *given, struct err *e)
+{
+	char *copy = arena_strdup(arena, given), *rest = copy;
+	char *source = strsep(&rest, ":");
+	char *target = strsep(&rest, ":");
+	char *options = strsep(&rest, ":");
+
+	if (rest || (target && !*target) || !*source)
+		return err_set(e, ERR_INVALID, 0, "invalid volume specification: '%s'", given);
+	if (!target || (*source != '/' && *source != '.' && *source != '~')) {
+		err_set(e, ERR_UNSUPPORTED, 0,
+			"cannot use \"-v %s\": this version has no volumes, only folders of the host", given);
+		return err_hint(e, "give the host's folder with its whole path: -v /srv/data:/data");
+	}
+	struct container_mount mount = {.type = CONTAINER_MOUNT_BIND};
+	if (check_target(arena, config, target, given, &mount.target, e) < 0)
+		return -1;
+	if (*source != '/') {
+		char here[4096];
+		if (!getcwd(here, sizeof here))
+			return err_errno(e, errno, "cannot tell the current folder");
+		source = arena_printf(arena, "%s/%s", here, source);
+	}
+	mount.source = clean_path(arena, source);
+	for (char *item; options && (item = strsep(&options, ","));) {
+		if (!strcmp(item, "ro"))
+			mount.readonly = true;
+		else if (is_propagation(item))
+			mount.propagation = item;
+		else if (strcmp(item, "rw") && strcmp(item, "z") && strcmp(item, "Z") &&
+			 strcmp(item, "cached") && strcmp(item, "delegated") && strcmp(item, "consistent"))
+			return err_set(e, ERR_INVALID, 0,
+				"invalid volume specification: '%s': invalid mode: %s", given, item);
+	}
+	/* As docker does for -v: a folder that is missing is made. */
+	struct stat st;
+	if (stat(mount.source, &st) < 0) {
+		int rc = errno == ENOENT ? fd_mkdirs(AT_FDCWD, mount.source, 0755) : -errno;
+		if (rc < 0)
+			return err_errno(e, rc, "cannot make the folder %s for the mount", mount.source);
+	}
+	*add_mount(arena, config) = mount;
+	return 0;
+}
+
+/* The next field of a line of comma-separated values; "" quotes a field with commas. */
+static char *next_field(char **rest)
+{
+	char *at = *rest, *out, *field;
+
+	if (!at)
+		return NULL;
+	if (*at != '"')
+		return strsep(rest, ",");
+	for (field = out = ++at; *at; at++) {
+		if (*at == '"') {
+			if (at[1] != '"')
+				break;
+			at++;
+		}
+		*out++ = *at;
+	}
+	at += *at == '"';
+	*rest = *at == ',' ? at + 1 : NULL;
+	*out = '\0';
+	return field;
+}
+
+static int parse_bool(const char *value, bool *out)
+{
+	if (!value) {
+		*out = true;
+		return 0;
+	}
+	return opt_bool(value, out);
+}
+
+/* --mount type=bind,source=…,target=…,… */
+static int parse_mount(struct arena *arena, struct container_config *config, const char *given, struct err *e)
+{
+	struct container_mount mount = {0};
+	const char *type = "volume", *target = NULL, *size = NULL, *mode = NULL;
+	char *rest = arena_strdup(arena, given);
+
+	for (char *field; (field = next_field(&rest));) {
+		char *value = strchr(field, '=');
+		bool flag;
+		if (value)
+			*value++ = '\0';
+		bool is_flag = !strcmp(field, "readonly") || !strcmp(field, "ro") ||
+			       !strcmp(field, "bind-nonrecursive");
+		if (!value && !is_flag)
+			return err_set(
+				e, ERR_INVALID, 0, "invalid field '%s' must be a key=value pair", field);
+		if (is_flag) {
+			if (parse_bool(value, &flag) < 0)
+				return err_set(e, ERR_INVALID, 0, "invalid value for %s: %s", field, value);
+			if (!strcmp(field, "bind-nonrecursive"))
+				mount.not_recursive = flag;
+			else
+				mount.readonly = flag;
+		} else if (!strcmp(field, "type")) {
+			type = value;
+		} else if (!strcmp(field, "source") || !strcmp(field, "src")) {
+			mount.source = value;
+		} else if (!strcmp(field, "target") || !strcmp(field, "dst") ||
+			   !strcmp(field, "destination")) {
+			target = value;
+		} else if (!strcmp(field, "bind-propagation")) {
+			if (!is_propagation(value))
+				return err_set(
+					e, ERR_INVALID, 0, "invalid value for bind-propagation: %s", value);
+			mount.propagation = value;
+		} else if (!strcmp(field, "bind-recursive")) {
+			if (!strcmp(value, "disabled"))
+				mount.not_recursive = true;
+			else if (!strcmp(value, "writable"))
+				mount.readonly_recursive_not = true;
+			else if (strcmp(value, "enabled") && strcmp(value, "readonly"))
+				return err_set(
+					e, ERR_INVALID, 0, "invalid value for bind-recursive: %s", value);
+		} else if (!strcmp(field, "tmpfs-size")) {
+			size = value;
+		} else if (!strcmp(field, "tmpfs-mode")) {
+			mode = value;
+		} else if (strcmp(field, "consistency")) {
+			return err_set(e, ERR_INVALID, 0, "unexpected key '%s' in '%s'", field, given);
+		}
+	}
+	if (!target)
+		return err_set(e, ERR_INVALID, 0, "invalid mount \"%s\": a target is required", given);
+	if (check_target(arena, config, target, given, &mount.target, e) < 0)
+		return -1;
+	if (!strcmp(type, "tmpfs")) {
+		int64_t bytes, bits = 01777;
+		if (mount.source)
+			return err_set(
+				e, ERR_INVALID, 0, "invalid mount \"%s\": a tmpfs has no source", given);
+		if (size && (opt_size(size, &bytes) < 0 || bytes < 0))
+			return err_set(e, ERR_INVALID, 0, "invalid value for tmpfs-size: %s", size);
+		char *end = NULL;
+		if (mode && ((bits = strtol(mode, &end, 8)) < 0 || *end || end == mode || bits > 07777))
+			return err_set(e, ERR_INVALID, 0, "invalid value for tmpfs-mode: %s", mode);
+		mount.type = CONTAINER_MOUNT_TMPFS;
+		mount.options =
+			size ? arena_printf(arena, "mode=%o,size=%lld", (unsigned)bits, (long long)bytes)
+			     : arena_printf(arena, "mode=%o", (unsigned)bits);
+	} else if (!strcmp(type, "bind")) {
+		struct stat st;
+		if (size || mode)
+			return err_set(
+				e, ERR_INVALID, 0, "invalid mount \"%s\": tmpfs options on a bind", given);
+		if (!mount.source || *mount.source != '/')
+			return err_set(e, ERR_INVALID, 0,
+				"invalid mount \"%s\": a bind needs an absolute source path", given);
+		mount.source = clean_path(arena, mount.source);
+		if (stat(mount.source, &st) < 0)
+			return err_set(e, ERR_INVALID, 0,
+				"invalid mount config for type \"bind\": bind source path does not exist: %s",
+				mount.source);
+	} else if (!strcmp(type, "volume") || !strcmp(type, "image") || !strcmp(type, "npipe") ||
+		   !strcmp(type, "cluster")) {
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			"mounts of type %s are not in this version (bind and tmpfs are)", type);
+	} else {
+		return err_set(e, ERR_INVALID, 0, "invalid mount type: %s", type);
+	}
+	*add_mount(arena, config) = mount;
+	return 0;
+}
+
+/* --tmpfs TARGET[:OPTIONS] */
+static int parse_tmpfs(struct arena *arena, struct container_config *config, const char *given, struct err *e)
+{
+	static const char *const data[] = {
+		"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "huge", "mpol"};
+	char *target = arena_strdup(arena, given), *options = strchr(target, ':');
+	struct container_mount mount = {.type = CONTAINER_MOUNT_TMPFS};
+	struct buf kept = {0};
+
+	if (options)
+		*options++ = '\0';
+	if (check_target(arena, config, target, given, &mount.target, e) < 0)
+		return -1;
+	for (char *item; options && (item = strsep(&options, ","));) {
+		size_t name = strcspn(item, "=");
+		bool known = false;
+		for (size_t i = 0; item[name] && i < sizeof data / sizeof *data; i++)
+			known |= strlen(data[i]) == name && !strncmp(item, data[i], name);
+		if (known)
+			buf_printf(&kept, "%s%s", kept.length ? "," : "", item);
+		else if (!strcmp(item, "ro"))
+			mount.readonly = true;
+		else if (!strcmp(item, "exec"))
+			mount.exec = true;
+		else if (!strcmp(item, "suid"))
+			mount.suid = true;
+		else if (!strcmp(item, "dev"))
+			mount.dev = true;
+		else if (strcmp(item, "rw") && strcmp(item, "noexec") && strcmp(item, "nosuid") &&
+			 strcmp(item, "nodev")) {
+			buf_free(&kept);
+			return err_set(e, ERR_INVALID, 0, "invalid tmpfs option \"%s\"", item);
+		}
+	}
+	if (kept.length)
+		mount.options = arena_memdup(arena, kept.data, kept.length);
+	buf_free(&kept);
+	*add_mount(arena, config) = mount;
+	return 0;
+}
+
+/* ---- the rest ---- */
+
+static int parse_cpus(const char *text, int64_t *nano, struct err *e)
+{
+	int64_t whole = 0, fraction = 0, scale = 1000000000;
+	const char *p = text;
+
+	for (; isdigit((unsigned char)*p) && whole < 1000000; p++)
+		whole = whole * 10 + (*p - '0');
+	if (*p == '.')
+		for (p++; isdigit((unsigned char)*p) && scale > 1; p++) {
+			scale /= 10;
+			fraction += (*p - '0') * scale;
+		}
+	if (*p || p == text || !strcmp(text, "."))
+		return err_set(e, ERR_USAGE, 0,
+			"invalid argument \"%s\" for \"--cpus\" flag: failed to parse %s as a rational "
+			"number",
+			text, text);
+	*nano = whole * 1000000000 + fraction;
+	cpu_set_t set;
+	int count = sched_getaffinity(0, sizeof set, &set) == 0 ? (int)sysconf(_SC_NPROCESSORS_ONLN) : 0;
+	if (*nano && (*nano < 10000000 || (count > 0 && *nano > count * INT64_C(1000000000))))
+		return err_set(e, ERR_INVALID, 0,
+			"range of CPUs is from 0.01 to %d.00, as there are only %d CPUs available", count,
+			count);
+	return 0;
+}
+
+static int parse_security(
+	struct arena *arena, const struct strings *given, struct container_config *config, struct err *e)
+{
+	for (size_t i = 0; i < given->count; i++) {
+		const char *item = given->items[i];
+		size_t name = strcspn(item, "=:");
+		const char *value = item[name] ? item + name + 1 : NULL;
+		bool is = false;
+
+		strings_add(arena, &config->security_opt, item);
+		if (name == 17 && !strncmp(item, "no-new-privileges", name)) {
+			if (parse_bool(value, &config->no_new_privileges) < 0)
+				return err_set(e, ERR_INVALID, 0, "invalid --security-opt: %s", item);
+			continue;
+		}
+		if (!value)
+			return err_set(e, ERR_INVALID, 0, "invalid --security-opt: \"%s\"", item);
+		is = name == 7 && !strncmp(item, "seccomp", name);
+		if (is && (!strcmp(value, "unconfined") || !strcmp(value, "builtin"))) {
+			config->seccomp = *value == 'u' ? value : NULL;
+			continue;
+		}
+		if (is) {
+			struct buf text = {0};
+			int rc = fd_read_file(AT_FDCWD, value, PROFILE_LIMIT, &text);
+			if (rc == 0)
+				config->seccomp =
+					arena_memdup(arena, text.data ? text.data : "", text.length);
+			buf_free(&text);
+			if (rc < 0)
+				return err_errno(e, rc, "opening seccomp profile (%s) failed", value);
+			continue;
+		}
+		if (name == 11 && !strncmp(item, "systempaths", name) && !strcmp(value, "unconfined")) {
+			config->unconfined_paths = true;
+			continue;
+		}
+		/* Neither is applied by this version, so only switching it off can be granted. */
+		if ((name == 8 && !strncmp(item, "apparmor", name) && !strcmp(value, "unconfined")) ||
+			(name == 5 && !strncmp(item, "label", name) && !strcmp(value, "disable")))
+			continue;
+		return err_set(e, ERR_INVALID, 0, "invalid --security-opt: \"%s\"", item);
+	}
+	return 0;
+}
+
+static int check_name(const char *name, struct err *e)
+{
+	bool good = isalnum((unsigned char)*name) && strlen(name) > 1;
+	for (const char *p = name; good && *p; p++)
+		good = isalnum((unsigned char)*p) || strchr("_.-", *p);
+	if (good)
+		return 0;
+	char shown[200];
+	return err_set(e, ERR_INVALID, 0,
+		"Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+		err_sanitize(shown, sizeof shown, name));
+}
+
+static int check_hostname(const char *hostname, struct err *e)
+{
+	bool good = strlen(hostname) <= 64;
+	for (const char *p = hostname; good && *p; p++)
+		good = isalnum((unsigned char)*p) || strchr("_.-", *p);
+	char shown[200];
+	return good ? 0
+		    : err_set(e, ERR_INVALID, 0, "invalid hostname: %s",
+			      err_sanitize(shown, sizeof shown, hostname));
+}
+
+static int check_sysctls(const struct strings *given, const char *network, struct err *e)
+{
+	for (size_t i = 0; i < given->count; i++) {
+		const char *item = given->items[i];
+		size_t name = strcspn(item, "=");
+		bool net = !strncmp(item, "net.", 4);
+		if (!item[name])
+			return err_set(e, ERR_INVALID, 0, "sysctl '%s' is not of the form key=value", item);
+		bool ok = net || !strncmp(item, "fs.mqueue.", 10) || !strncmp(item, "kernel.shm", 10) ||
+			  !strncmp(item, "kernel.msg", 10) ||
+			  (name == 10 && !strncmp(item, "kernel.sem", 10));
+		if (!ok || strcspn(item, "\n+/") != strlen(item) || strstr(item, ".."))
+			return err_set(e, ERR_INVALID, 0,
+				"sysctl '%.*s' is not allowed: it is not the container's own", (int)name,
+				item);
+		if (net && !strcmp(network, "host"))
+			return err_set(e, ERR_INVALID, 0,
+				"sysctl '%.*s' not allowed in host network namespace", (int)name, item);
+	}
+	return 0;
+}
+
+static int apply_limits(
+	const struct container_options *options, struct container_limits *limits, struct err *e)
+{
+	*limits = (struct container_limits){
+		.memory = options->memory,
+		.memory_swap = options->memory_swap,
+		.memory_reservation = options->memory_reservation,
+		.cpu_shares = options->cpu_shares,
+		.cpu_quota = options->cpu_quota,
+		.cpu_period = options->cpu_period,
+		.cpuset_cpus = options->cpuset_cpus,
+		.cpuset_mems = options->cpuset_mems,
+	};
+	if (limits->memory && limits->memory < MEMORY_LEAST)
+		return err_set(e, ERR_INVALID, 0, "minimum memory limit allowed is 6MB");
+	if (limits->memory_swap > 0 && !limits->memory)
+		return err_set(e, ERR_INVALID, 0,
+			"you should always set the memory limit when using the memory-swap limit");
+	if (limits->memory_swap > 0 && limits->memory_swap < limits->memory)
+		return err_set(e, ERR_INVALID, 0,
+			"minimum memory-swap limit should be larger than the memory limit");
+	if (limits->memory_reservation && limits->memory && limits->memory_reservation > limits->memory)
+		return err_set(e, ERR_INVALID, 0,
+			"minimum memory limit should be larger than the memory reservation");
+	if (limits->cpu_shares < 0)
+		return err_set(e, ERR_INVALID, 0, "shares must not be negative: %lld",
+			(long long)limits->cpu_shares);
+	if (options->cpus && parse_cpus(options->cpus, &limits->nano_cpus, e) < 0)
+		return -1;
+	if (limits->nano_cpus && (limits->cpu_quota || limits->cpu_period))
+		return err_set(e, ERR_INVALID, 0,
+			"conflicting options: --cpus and --cpu-%s cannot both be set",
+			limits->cpu_quota ? "quota" : "period");
+	if (limits->cpu_period && (limits->cpu_period < 1000 || limits->cpu_period > 1000000))
+		return err_set(
+			e, ERR_INVALID, 0, "CPU cfs period must be between 1ms and 1s (1000 to 1000000 us)");
+	if (limits->cpu_quota && limits->cpu_quota < 1000)
+		return err_set(e, ERR_INVALID, 0, "CPU cfs quota cannot be less than 1ms (1000 us)");
+	if (options->pids_limit != INT64_MIN)
+		limits->pids = options->pids_limit > 0 ? options->pids_limit : -1;
+	return 0;
+}
+
+/* ---- a pull on the way: all of it is talk, so it goes to stderr ---- */
+
+struct watcher {
+	struct progress *progress;
+};
+
+static void tell_missing(void *context, const char *familiar)
+{
+	struct watcher *watcher = context;
+	dprintf(STDERR_FILENO, "Unable to find image '%s' locally\n", familiar);
+	if (!watcher->progress)
+		watcher->progress = progress_new(STDERR_FILENO);
+}
+
+static void tell_progress(void *context, const struct pull_event *event)
+{
+	struct watcher *watcher = context;
+	if (!watcher->progress)
+		watcher->progress = progress_new(STDERR_FILENO);
+	progress_tell(watcher->progress, event);
+}
+
+static void tell_pulled(void *context, const struct pull_result *result)
+{
+	struct watcher *watcher = context;
+	progress_free(steal(watcher->progress));
+	dprintf(STDERR_FILENO, "Digest: %s\nStatus: %s %s\n", result->digest.text,
+		result->current ? "Image is up to date for" : "Downloaded newer image for", result->familiar);
+}
+
+static void watch_pull(struct cli *cli, struct create_options *create)
+{
+	create->watch = (struct create_watch){
+		.missing = tell_missing,
+		.tell = tell_progress,
+		.pulled = tell_pulled,
+		.context = arena_new(&cli->arena, struct watcher),
+	};
+}
+
+int container_options_apply(struct cli *cli, const struct container_options *options, int argc, char **argv,
+	struct create_options *create, struct err *e)
+{
+	struct arena *arena = &cli->arena;
+	struct container_config *config = &create->config;
+	static const char *const pulls[] = {"missing", "always", "never"};
+
+	*create = (struct create_options){
+		.image = argv[0],
+		.platform = options->platform,
+		.entrypoint = options->entrypoint,
+		.config =
+			{
+				.name = options->name,
+				.cap_add = options->cap_add,
+				.cap_drop = options->cap_drop,
+				.labels = options->label,
+				.group_add = options->group_add,
+				.sysctls = options->sysctl,
+				.user = options->user,
+				.working_dir = options->workdir,
+				.hostname = options->hostname,
+				.domainname = options->domainname,
+				.stop_signal = options->stop_signal,
+				.stop_timeout =
+					options->stop_timeout == INT64_MIN ? 0 : options->stop_timeout,
+				.network = options->network ? options->network : "default",
+				.privileged = options->privileged,
+				.readonly_root = options->read_only,
+				.init = options->init,
+				.terminal = options->tty,
+				.open_stdin = options->interactive,
+				.auto_remove = options->rm,
+				.shm_size = options->shm_size,
+				.no_new_privileges = cli->config.no_new_privileges,
+				.log_max_size = cli->config.log_max_size,
+				.log_max_files = cli->config.log_max_file,
+			},
+	};
+	if (!options->quiet)
+		watch_pull(cli, create);
+	for (int i = 1; i < argc; i++)
+		strings_add(arena, &create->command, argv[i]);
+	if (options->pull) {
+		size_t i = 0;
+		while (i < 3 && strcmp(pulls[i], options->pull))
+			i++;
+		if (i == 3)
+			return err_set(e, ERR_USAGE, 0,
+				"invalid pull option: '%s': must be one of \"always\", \"missing\" or "
+				"\"never\"",
+				options->pull);
+		create->pull = (enum create_pull)i;
+	}
+	if (options->name && check_name(*options->name == '/' ? options->name + 1 : options->name, e) < 0)
+		return -1;
+	if (config->name && *config->name == '/')
+		config->name++;
+	if (options->hostname && check_hostname(options->hostname, e) < 0)
+		return -1;
+	if (options->workdir && *options->workdir != '/')
+		return err_set(e, ERR_INVALID, 0,
+			"the working directory '%s' is invalid, it needs to be an absolute path",
+			options->workdir);
+	int ignored;
+	if (options->stop_signal && control_signal_number(options->stop_signal, &ignored, e) < 0)
+		return -1;
+	if (strcmp(config->network, "default") && strcmp(config->network, "bridge") &&
+		strcmp(config->network, "host") && strcmp(config->network, "none")) {
+		err_set(e, ERR_NOT_FOUND, 0, "network %s not found", config->network);
+		return err_hint(e, "this version has the networks bridge, host and none");
+	}
+	if (!strcmp(config->network, "default"))
+		config->network = "bridge";
+	if (check_sysctls(&options->sysctl, config->network, e) < 0 ||
+		container_options_env(arena, &options->env, &options->env_file, &config->env, e) < 0 ||
+		parse_security(arena, &options->security_opt, config, e) < 0 ||
+		apply_limits(options, &config->limits, e) < 0)
+		return -1;
+	for (size_t i = 0; i < options->volume.count; i++)
+		if (parse_volume(arena, config, options->volume.items[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < options->mount.count; i++)
+		if (parse_mount(arena, config, options->mount.items[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < options->tmpfs.count; i++)
+		if (parse_tmpfs(arena, config, options->tmpfs.items[i], e) < 0)
+			return -1;
+	return 0;
+}

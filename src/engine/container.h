@@ -1,0 +1,98 @@
+/*
+ * container.h - what a container was asked to be: the document config.json.
+ *
+ * Made once by create from the user's wishes and the image's configuration, kept in the
+ * container's folder, read by every start, inspect and exec. How it is (running, exit
+ * status) is not here but in the index (store/container.h).
+ */
+#ifndef ENGINE_CONTAINER_H
+#define ENGINE_CONTAINER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+enum container_mount_type { CONTAINER_MOUNT_BIND, CONTAINER_MOUNT_TMPFS };
+
+struct container_mount {
+	enum container_mount_type type;
+	const char *source;      /* a bind's absolute path on the host */
+	const char *target;      /* absolute, cleaned */
+	const char *options;     /* a tmpfs's "size=64m,mode=1777"; NULL none */
+	const char *propagation; /* "rprivate" and so on; NULL is rprivate */
+	bool readonly;
+	bool not_recursive;          /* binds: without what is mounted below */
+	bool readonly_recursive_not; /* read-only at the top only */
+	bool exec, suid, dev;        /* a tmpfs's "exec", …, which are off by default */
+};
+
+struct container_limits {
+	int64_t memory;      /* bytes; 0 no limit */
+	int64_t memory_swap; /* memory and swap together; 0 not set, -1 unlimited */
+	int64_t memory_reservation;
+	int64_t nano_cpus;  /* 10^-9 processors */
+	int64_t cpu_shares; /* 0: the kernel's 1024 */
+	int64_t cpu_quota, cpu_period;
+	const char *cpuset_cpus, *cpuset_mems;
+	int64_t pids; /* 0: the default; -1 unlimited */
+};
+
+struct container_config {
+	const char *id;
+	const char *name;
+	const char *image;         /* as the user gave it */
+	const char *image_id;      /* 64 hex digits */
+	const char *driver;        /* storage driver */
+	struct strings layers;     /* chain ids in hex, the lowest first */
+	struct strings entrypoint; /* in force: the image's or the user's */
+	struct strings command;
+	struct strings env;
+	struct strings labels; /* KEY=VALUE */
+	const char *user;
+	const char *working_dir;
+	const char *hostname; /* "" or NULL: the id's first 12 digits */
+	const char *domainname;
+	const char *stop_signal; /* name or number; NULL SIGTERM */
+	int64_t stop_timeout;    /* seconds; -1 the default */
+	const char *network;     /* bridge, host, none */
+	struct container_mount *mounts;
+	size_t mounts_count;
+	struct container_limits limits;
+	struct strings cap_add, cap_drop;
+	struct strings security_opt; /* as given, but seccomp=FILE */
+	const char *seccomp;         /* NULL the default, "unconfined", or a profile's text */
+	struct strings group_add;
+	struct strings sysctls; /* KEY=VALUE */
+	bool no_new_privileges;
+	bool unconfined_paths; /* systempaths=unconfined */
+	bool privileged;
+	bool readonly_root;
+	bool init;
+	bool terminal;
+	bool open_stdin;
+	bool stdin_once;
+	bool attach_stdin, attach_stdout, attach_stderr;
+	bool auto_remove;
+	int64_t created;      /* ns */
+	int64_t shm_size;     /* bytes; 0: 64 MiB */
+	int64_t log_max_size; /* bytes */
+	int64_t log_max_files;
+};
+
+/* Appends the document. */
+void container_config_write(const struct container_config *config, struct buf *out);
+/* Parses it; strings are the arena's. A document of another shape is ERR_CORRUPT. */
+int container_config_read(
+	struct arena *arena, const char *text, size_t length, struct container_config *config, struct err *e);
+
+/* From and to containers/ID/config.json; dir is that folder. */
+int container_config_load(struct arena *arena, int dir, struct container_config *config, struct err *e);
+int container_config_save(int dir, const struct container_config *config, bool durable, struct err *e);
+
+/* entrypoint and command as one list. */
+struct strings container_args(struct arena *arena, const struct container_config *config);
+
+#endif

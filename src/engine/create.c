@@ -1,0 +1,225 @@
+/* create.c - a new container. */
+#include "engine/create.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "oci/image.h"
+#include "oci/reference.h"
+#include "store/driver.h"
+#include "store/image.h"
+
+/* The value of a variable counts once: what comes later replaces what was there. */
+static void set_env(struct arena *arena, struct strings *env, const char *item)
+{
+	size_t name = strcspn(item, "=");
+
+	for (size_t i = 0; i < env->count; i++)
+		if (strcspn(env->items[i], "=") == name && !strncmp(env->items[i], item, name)) {
+			env->items[i] = item;
+			return;
+		}
+	strings_add(arena, env, item);
+}
+
+/* docker's rules: what the user left open comes from the image; a new entrypoint drops
+ * the image's command. */
+static int merge(struct arena *arena, const struct create_options *options, const struct oci_config *image,
+	struct container_config *config, struct err *e)
+{
+	struct strings env = {0}, labels = {0};
+
+	for (size_t i = 0; i < image->env.count; i++)
+		set_env(arena, &env, image->env.items[i]);
+	for (size_t i = 0; i < config->env.count; i++)
+		set_env(arena, &env, config->env.items[i]);
+	config->env = env;
+	for (size_t i = 0; i < image->label_count; i++)
+		set_env(arena, &labels,
+			arena_printf(arena, "%s=%s", image->labels[i].key, image->labels[i].value));
+	for (size_t i = 0; i < config->labels.count; i++)
+		set_env(arena, &labels,
+			strchr(config->labels.items[i], '=')
+				? config->labels.items[i]
+				: arena_printf(arena, "%s=", config->labels.items[i]));
+	config->labels = labels;
+
+	config->command = options->command;
+	if (options->entrypoint) {
+		if (*options->entrypoint)
+			strings_add(arena, &config->entrypoint, options->entrypoint);
+	} else {
+		config->entrypoint = image->entrypoint;
+		if (!config->command.count)
+			config->command = image->cmd;
+	}
+	if (!config->user)
+		config->user = image->user;
+	if (!config->working_dir)
+		config->working_dir = *image->working_dir ? image->working_dir : "/";
+	if (*config->working_dir != '/')
+		config->working_dir = arena_printf(arena, "/%s", config->working_dir);
+	if (!config->stop_signal && *image->stop_signal)
+		config->stop_signal = image->stop_signal;
+	if (!config->stop_timeout && image->has_stop_timeout)
+		config->stop_timeout = image->stop_timeout;
+	struct strings args = container_args(arena, config);
+	if (!args.count || (args.count == 1 && !*args.items[0])) {
+		err_set(e, ERR_INVALID, 0, "no command specified");
+		return err_hint(
+			e, "the image names none: say what to run, as in brig run %s sh", options->image);
+	}
+	return 0;
+}
+
+/* A machine cannot run another's programs; i386 on amd64 is the one exception. */
+static int check_platform(const struct create_options *options, const struct image *image, struct err *e)
+{
+	struct oci_platform host, wanted;
+	char text[OCI_PLATFORM_TEXT], ours[OCI_PLATFORM_TEXT];
+
+	oci_platform_host(&host);
+	if (options->platform) {
+		if (oci_platform_parse(options->platform, &wanted, e) < 0)
+			return -1;
+		if (oci_platform_rank(&wanted, &image->platform) < 0)
+			return err_set(e, ERR_NOT_FOUND, 0,
+				"image with reference %s was found but does not provide the specified "
+				"platform (%s)",
+				options->image, options->platform);
+	}
+	if (!*image->platform.architecture || oci_platform_rank(&host, &image->platform) >= 0 ||
+		(!strcmp(host.architecture, "amd64") && !strcmp(image->platform.architecture, "386")))
+		return 0;
+	err_set(e, ERR_UNSUPPORTED, 0, "image %s is for %s, and this host is %s", options->image,
+		oci_platform_format(text, &image->platform), oci_platform_format(ours, &host));
+	return err_hint(e, "pull it for this host: brig pull --platform %s %s", ours, options->image);
+}
+
+static const char *join_words(struct arena *arena, const struct strings *words)
+{
+	struct buf joined = {0};
+
+	for (size_t i = 0; i < words->count && joined.length < 256; i++)
+		buf_printf(&joined, "%s%s", i ? " " : "", words->items[i]);
+	const char *text = arena_memdup(arena, joined.data ? joined.data : "", joined.length);
+	buf_free(&joined);
+	return text;
+}
+
+/* Sees to it that the image is here, by a pull if that is what the user wants. */
+static int fetch(struct engine *engine, const struct create_options *options, struct err *e)
+{
+	const struct create_watch *watch = &options->watch;
+	struct reference reference;
+	struct pull_result result;
+	struct image image;
+
+	if (options->pull != CREATE_PULL_ALWAYS) {
+		if (image_find(&engine->store, engine->arena, options->image, &image, e) == 0)
+			return 0;
+		if (e->kind != ERR_NOT_FOUND || options->pull == CREATE_PULL_NEVER ||
+			reference_is_serial(options->image))
+			return -1;
+	}
+	if (reference_parse(engine->arena, options->image, &reference, e) < 0)
+		return -1;
+	if (!reference.tag && !reference.digest)
+		reference.tag = "latest";
+	if (options->pull == CREATE_PULL_MISSING && watch->missing)
+		watch->missing(watch->context, reference_familiar(engine->arena, &reference));
+	struct pull_options pull = {
+		.reference = options->image,
+		.platform = options->platform,
+		.tell = watch->tell,
+		.context = watch->context,
+	};
+	if (engine_pull(&engine->store, engine->config, engine->arena, &pull, &result, e) < 0)
+		return -1;
+	if (watch->pulled)
+		watch->pulled(watch->context, &result);
+	return 0;
+}
+
+/* With the container claimed: its root file system and its document. */
+static int make(struct engine *engine, struct container *container, struct container_config *config,
+	bool durable, struct err *e)
+{
+	struct container_status status = {.state = CONTAINER_CREATED};
+	struct store *store = &engine->store;
+	auto_close int dir = container_open_dir(&engine->containers, container, e);
+
+	if (dir < 0)
+		return -1;
+	struct driver_rootfs rootfs = {
+		.folder = dir,
+		.layers = config->layers.items,
+		.layer_count = config->layers.count,
+		.ephemeral = config->auto_remove,
+	};
+	if (store->driver->rootfs_create(store, &rootfs, e) < 0 ||
+		container_config_save(dir, config, durable, e) < 0)
+		return -1;
+	return container_write_status(&engine->containers, container, &status, e);
+}
+
+int engine_create(struct engine *engine, const struct create_options *options, struct container *container,
+	struct container_config *config, struct err *e)
+{
+	struct arena *arena = engine->arena;
+	struct store *store = &engine->store;
+	struct oci_config image_document;
+	struct image image;
+
+	if (fetch(engine, options, e) < 0)
+		return -1;
+	/* From the look at the image until the container's record names it: rmi waits. */
+	if (store_lock_images(store, STORE_SHARED, e) < 0)
+		return -1;
+	*config = options->config;
+	if (image_find(store, arena, options->image, &image, e) < 0 ||
+		check_platform(options, &image, e) < 0 ||
+		image_config(store, arena, &image, &image_document, e) < 0 ||
+		merge(arena, options, &image_document, config, e) < 0 ||
+		driver_use(store, engine->config->driver, e) < 0) {
+		store_unlock_images(store);
+		return -1;
+	}
+	config->image = options->image;
+	config->image_id = arena_strdup(arena, oci_digest_hex(&image.id));
+	config->driver = store->driver->name;
+	for (size_t i = 0; i < image.layer_count; i++)
+		strings_add(arena, &config->layers,
+			arena_strdup(arena, oci_digest_hex(&image.layers[i].chain_id)));
+	log_trace("parent", "image found");
+
+	struct strings args = container_args(arena, config);
+	/* Somebody who named it means to keep it. */
+	bool durable = config->name && !config->auto_remove;
+	struct container_claim claim = {
+		.name = config->name,
+		.image = options->image,
+		.command = join_words(arena, &args),
+		.flags = (config->auto_remove ? CONTAINER_AUTO_REMOVE : 0) |
+			 (config->terminal ? CONTAINER_TERMINAL : 0) |
+			 (config->open_stdin ? CONTAINER_OPEN_STDIN : 0),
+		.durable = durable,
+	};
+	int rc = container_claim(&engine->containers, &claim, container, e);
+	store_unlock_images(store);
+	if (rc < 0)
+		return -1;
+	config->id = arena_strdup(arena, container->id);
+	config->name = arena_strdup(arena, container->record.identity.name);
+	config->created = container->record.identity.created;
+	if (make(engine, container, config, durable, e) == 0)
+		return 0;
+	struct err ignored;
+	if (container_remove_begin(&engine->containers, container, &ignored) == 0)
+		container_remove_finish(&engine->containers, container, &ignored);
+	container_unlock(container);
+	return -1;
+}

@@ -1,0 +1,128 @@
+/* exec.c - one more command in a running container. */
+#include "engine/exec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "engine/container.h"
+#include "engine/control.h"
+#include "engine/launch.h"
+#include "engine/spec.h"
+#include "runtime/runtime.h"
+
+/* The container's own environment, then what was given; a later NAME replaces an earlier. */
+static struct strings merge_env(struct arena *arena, const char *const *base, const struct strings *given)
+{
+	struct strings env = {0};
+	const char *const *lists[] = {base, given->items};
+
+	for (size_t k = 0; k < 2; k++)
+		for (const char *const *item = lists[k]; item && *item; item++) {
+			size_t name = strcspn(*item, "="), i = 0;
+			while (i < env.count &&
+				!(strcspn(env.items[i], "=") == name && !strncmp(env.items[i], *item, name)))
+				i++;
+			if (i < env.count)
+				env.items[i] = *item;
+			else
+				strings_add(arena, &env, *item);
+		}
+	return env;
+}
+
+int engine_exec(struct engine *engine, const struct exec_options *options, enum attach_end *end,
+	int *exit_code, struct err *e)
+{
+	struct container container;
+	struct container_config config;
+	struct monitor_client client = {.socket = -1, .process = -1, .input = -1, .output = -1, .error = -1};
+	struct runtime_process process;
+	struct spec spec;
+	int stdio[3] = {-1, -1, -1}, console = -1, ends[2], rc = 0;
+
+	*end = ATTACH_EXITED;
+	*exit_code = 0;
+	if (container_find(&engine->containers, options->container, &container, e) < 0)
+		return -1;
+	auto_close int pidfd = control_open_process(engine, &container, e);
+	if (pidfd < 0)
+		return -1;
+	auto_close int dir = container_open_dir(&engine->containers, &container, e);
+	if (dir < 0 || container_config_load(engine->arena, dir, &config, e) < 0)
+		return -1;
+
+	/* The container's own spec, with another process in it. */
+	config.privileged |= options->privileged;
+	config.terminal = options->terminal;
+	config.init = false;
+	config.entrypoint = (struct strings){0};
+	config.command = options->args;
+	if (options->user)
+		config.user = options->user;
+	if (options->working_dir)
+		config.working_dir = options->working_dir;
+	struct spec_host host = {.user_namespace = engine->user_namespace, .joined_network = true};
+	struct winsize size;
+	if (options->terminal && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
+		host.rows = size.ws_row;
+		host.columns = size.ws_col;
+	}
+	if (spec_build(engine->arena, &config, &host, &spec, e) < 0)
+		return -1;
+	spec.process.env = merge_env(engine->arena, spec.process.env, &options->env).items;
+
+	if (!options->terminal && !options->detach) {
+		if (options->input && (rc = fd_pipe(ends, 0)) == 0) {
+			stdio[0] = ends[0];
+			client.input = ends[1];
+		}
+		for (int i = 0; rc == 0 && i < 2; i++)
+			if ((rc = fd_pipe(ends, 0)) == 0) {
+				*(i ? &client.error : &client.output) = ends[0];
+				stdio[1 + i] = ends[1];
+			}
+		if (rc < 0)
+			return err_errno(e, rc, "cannot make a pipe");
+	}
+	sigset_t before;
+	if (!options->detach)
+		attach_block_signals(&before);
+	struct cgroup_host cgroup_host;
+	struct cgroup cgroup = {.fd = -1};
+	bool grouped = launch_open_cgroup(&container, &cgroup_host, &cgroup, e) == 0;
+	struct runtime_exec exec = {
+		.process = &spec.process,
+		.pidfd = pidfd,
+		.join_user = engine->user_namespace,
+		.stdio = {stdio[0], stdio[1], stdio[2]},
+		.cgroup = grouped ? &cgroup : NULL,
+	};
+	rc = runtime_exec(&exec, &process, &console, e);
+	if (grouped)
+		cgroup_close(&cgroup);
+	for (int i = 0; i < 3; i++)
+		close_fd(&stdio[i]);
+	if (rc < 0) {
+		monitor_client_close(&client);
+		return -1;
+	}
+	if (options->detach) {
+		close_fd(&process.pidfd);
+		close_fd(&console);
+		return 0;
+	}
+	client.process = process.pidfd;
+	if (options->terminal) {
+		client.output = console;
+		client.input = fcntl(console, F_DUPFD_CLOEXEC, 3);
+	}
+	rc = attach_run(&client, &options->attaching, end, exit_code, e);
+	monitor_client_close(&client);
+	return rc;
+}

@@ -1,0 +1,365 @@
+/*
+ * launch.c - bringing a container to life, and taking it down.
+ *
+ * The child works on its mounts while we make cgroups and network: what stands between
+ * the two is in runtime/sync.h.
+ */
+#include "engine/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "base/kernel.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "engine/spec.h"
+#include "store/driver.h"
+
+enum stage { STAGE_FILES = 1, STAGE_PROCESS = 2, STAGE_NETWORK = 4, STAGE_STATUS = 8 };
+
+/* Files of a container in the run root: RUN/containers/ID/{hosts,hostname,resolv.conf}. */
+static int write_file(int dir, const char *name, const struct buf *text)
+{
+	auto_close int fd = fd_open(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
+	return fd < 0 ? fd : fd_write_full(fd, text->data, text->length);
+}
+
+static struct net_files network_files(const struct launch *launch)
+{
+	const struct container_config *config = launch->config;
+	return (struct net_files){
+		.kind = launch->network.kind,
+		.hostname = config->hostname && *config->hostname ? config->hostname : NULL,
+		.domainname = config->domainname,
+		.address = launch->network.address,
+		.dns = (const char *const *)launch->engine->config->dns.items,
+	};
+}
+
+static int make_files(struct launch *launch, int *folder, struct err *e)
+{
+	char path[80], hostname[13];
+	struct net_files files = network_files(launch);
+	auto_buf struct buf text = {0};
+
+	snprintf(path, sizeof path, "containers/%s", launch->container->id);
+	auto_close int dir = fd_open_dir_made(launch->engine->run, path, 0711);
+	if (dir < 0)
+		return err_errno(
+			e, dir, "cannot make the container's folder in %s", launch->engine->run_root);
+	launch->stages |= STAGE_FILES;
+	memcpy(hostname, launch->container->id, 12);
+	hostname[12] = '\0';
+	if (!files.hostname)
+		files.hostname = hostname;
+	net_render_hostname(&files, &text);
+	int rc = write_file(dir, "hostname", &text);
+	text.length = 0;
+	net_render_resolv(&files, &text);
+	if (rc == 0)
+		rc = write_file(dir, "resolv.conf", &text);
+	if (rc < 0)
+		return err_errno(e, rc, "cannot write the container's files in %s", launch->engine->run_root);
+	/* hosts gets its address later; it has to be there to be mounted. */
+	text.length = 0;
+	rc = write_file(dir, "hosts", &text);
+	if (rc < 0)
+		return err_errno(e, rc, "cannot write the container's hosts file");
+	*folder = steal_fd(&dir);
+	return 0;
+}
+
+static int write_hosts(struct launch *launch, int dir, struct err *e)
+{
+	auto_buf struct buf text = {0};
+	struct net_files files = network_files(launch);
+	char hostname[13];
+
+	memcpy(hostname, launch->container->id, 12);
+	hostname[12] = '\0';
+	if (!files.hostname)
+		files.hostname = hostname;
+	if (net_render_hosts(&files, launch->network.gateway, &text, e) < 0)
+		return -1;
+	int rc = write_file(dir, "hosts", &text);
+	return rc < 0 ? err_errno(e, rc, "cannot write the container's hosts file") : 0;
+}
+
+static void remove_files(const struct engine *engine, const char *id)
+{
+	char path[80];
+	snprintf(path, sizeof path, "containers/%.64s", id);
+	fd_remove_tree(engine->run, path);
+}
+
+/* In the child: the driver's detached mount. The child sees the store through mounts of
+ * its own namespace, in which an overlay must find its parts: so the store is opened anew. */
+static int open_root(void *context, struct err *e)
+{
+	const struct launch *launch = context;
+	const struct store *ours = &launch->engine->store;
+	struct store store;
+
+	if (store_open(&store, ours->path, STORE_WRITE, e) < 0)
+		return -1;
+	store.driver = ours->driver;
+	store.driver_data = ours->driver_data;
+	int containers = store_folder(&store, STORE_CONTAINERS, e);
+	int folder = containers < 0 ? -1
+				    : fd_open(containers, launch->container->id,
+					      O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (folder < 0)
+		return containers < 0 ? -1 : err_errno(e, folder, "cannot open the container's folder");
+	struct driver_rootfs rootfs = {
+		.folder = folder,
+		.layers = launch->config->layers.items,
+		.layer_count = launch->config->layers.count,
+		.ephemeral = launch->config->auto_remove,
+	};
+	/* Descriptors that are left open end with execve. */
+	return store.driver->rootfs_mount(&store, &rootfs, e);
+}
+
+static void cgroup_path(const char *id, char path[CGROUP_PATH])
+{
+	snprintf(path, CGROUP_PATH, "brig/%.64s", id);
+}
+
+/* The limits, rules at last: room for all of them is the caller's. */
+enum { DEVICE_RULES = 32 };
+
+static void fill_limits(const struct launch *launch, struct cgroup_device_rule rules[DEVICE_RULES],
+	uint64_t capabilities, struct cgroup_limits *out)
+{
+	const struct container_limits *limits = &launch->config->limits;
+	int64_t pids = limits->pids ? limits->pids : launch->engine->config->pids_limit;
+	size_t count = 0;
+
+	*out = (struct cgroup_limits){
+		.memory = limits->memory,
+		/* docker's default: as much swap again as memory. */
+		.memory_swap = limits->memory_swap  ? limits->memory_swap
+			       : limits->memory > 0 ? 2 * limits->memory
+						    : 0,
+		.memory_reservation = limits->memory_reservation,
+		.cpu_shares = (uint64_t)limits->cpu_shares,
+		.cpu_quota = limits->nano_cpus ? limits->nano_cpus / 10000 : limits->cpu_quota,
+		.cpu_period = limits->nano_cpus ? 100000 : (uint64_t)limits->cpu_period,
+		.cpuset_cpus = limits->cpuset_cpus,
+		.cpuset_mems = limits->cpuset_mems,
+		.pids = pids > 0 ? pids : 0,
+		.defaults = (limits->pids ? 0 : CGROUP_DEFAULT_PIDS) |
+			    (limits->memory_swap ? 0 : CGROUP_DEFAULT_SWAP),
+		.devices_optional = launch->engine->user_namespace,
+	};
+	if (launch->config->privileged)
+		return;
+	for (size_t i = 0; i < cgroup_device_default_count; i++)
+		rules[count++] = cgroup_device_defaults[i];
+	if (capabilities >> CAP_MKNOD & 1) {
+		static const char types[] = {'c', 'b'};
+		for (size_t i = 0; i < 2; i++)
+			rules[count++] = (struct cgroup_device_rule){.type = types[i],
+				.allow = true,
+				.access = CGROUP_MKNOD,
+				.major = -1,
+				.minor = -1};
+	}
+	out->devices = rules;
+	out->device_count = count;
+}
+
+/* Whether the user asked for anything that needs a cgroup. */
+static bool limits_asked(const struct container_limits *limits)
+{
+	static const struct container_limits none;
+	return memcmp(limits, &none, sizeof none) != 0;
+}
+
+static int attach_network(struct launch *launch, struct err *e)
+{
+	struct net_request request = {
+		.run_root = launch->engine->run,
+		.network = launch->config->network,
+		.id = launch->container->id,
+		.pidfd = launch->process.pidfd,
+	};
+	if (net_attach(&request, &launch->network, e) < 0)
+		return -1;
+	launch->stages |= STAGE_NETWORK;
+	if (*launch->network.note)
+		dprintf(STDERR_FILENO, "%s", launch->network.note);
+	return 0;
+}
+
+static int write_running(struct launch *launch, struct err *e)
+{
+	struct container_status status = launch->container->record.status;
+
+	status.state = CONTAINER_RUNNING;
+	status.flags = 0;
+	status.exit_code = 0;
+	status.pid = (int32_t)launch->process.pid;
+	status.monitor = (int32_t)getpid();
+	status.started = time_now();
+	status.finished = 0;
+	status.boot = container_boot();
+	status.start_time = container_start_time(launch->process.pid);
+	snprintf(status.address, sizeof status.address, "%s", launch->network.address);
+	if (container_write_status(&launch->engine->containers, launch->container, &status, e) < 0)
+		return -1;
+	launch->stages |= STAGE_STATUS;
+	return 0;
+}
+
+/* The stages, in their order. */
+static int go_up(struct launch *launch, const int stdio[3], struct arena *arena, struct err *e)
+{
+	struct engine *engine = launch->engine;
+	struct spec spec;
+	auto_close int files = -1;
+
+	if (driver_use(&engine->store, NULL, e) < 0 ||
+		net_kind_of(launch->config->network, &launch->network.kind, e) < 0 ||
+		cgroup_probe(&launch->cgroup_host, e) < 0 || make_files(launch, &files, e) < 0)
+		return -1;
+	struct spec_host host = {
+		.files = arena_printf(arena, "%s/containers/%s", engine->run_root, launch->container->id),
+		.user_namespace = engine->user_namespace,
+		.joined_network = launch->network.kind == NET_HOST,
+		.rows = launch->rows,
+		.columns = launch->columns,
+	};
+	if (spec_build(arena, launch->config, &host, &spec, e) < 0)
+		return -1;
+	log_trace("monitor", "spec made");
+	char path[CGROUP_PATH];
+	struct cgroup_device_rule rules[DEVICE_RULES];
+	struct cgroup_limits limits;
+	cgroup_path(launch->container->id, path);
+	fill_limits(launch, rules, spec.process.capability_set, &limits);
+	struct runtime_options options = {
+		.spec = &spec,
+		.open_root = open_root,
+		.context = launch,
+		.anchor = engine->store.path,
+		.stdio = {stdio[0], stdio[1], stdio[2]},
+		.cgroup_host = &launch->cgroup_host,
+		.cgroup_path = path,
+		.limits = &limits,
+	};
+	/* An ordinary user has cgroups where they were delegated, and else does without. */
+	bool optional = engine->user_namespace && !limits_asked(&launch->config->limits);
+	if (launch->cgroup_host.version == 0 && !limits_asked(&launch->config->limits))
+		options.cgroup_path = NULL;
+	int rc = runtime_create(&options, &launch->process, e);
+	if (rc < 0 && optional && options.cgroup_path &&
+		(e->kind == ERR_DENIED || e->kind == ERR_UNSUPPORTED)) {
+		options.cgroup_path = NULL;
+		rc = runtime_create(&options, &launch->process, e);
+	}
+	if (rc < 0)
+		return -1;
+	launch->stages |= STAGE_PROCESS;
+	if (*launch->process.cgroup.warning)
+		log_warning("%s", launch->process.cgroup.warning);
+	log_trace("monitor", "cgroup made and joined");
+	if (attach_network(launch, e) < 0 || write_hosts(launch, files, e) < 0)
+		return -1;
+	log_trace("monitor", "network attached");
+	if (write_running(launch, e) < 0 || runtime_go(&launch->process, &launch->console, e) < 0)
+		return -1;
+	log_trace("monitor", "executed");
+	char namespace[40];
+	snprintf(namespace, sizeof namespace, "/proc/%d/ns/mnt", (int)launch->process.pid);
+	launch->mounts = fd_open(AT_FDCWD, namespace, O_RDONLY, 0);
+	return 0;
+}
+
+int launch_up(struct launch *launch, const int stdio[3], struct err *e)
+{
+	auto_arena struct arena arena = {0};
+	struct container_status before = launch->container->record.status;
+
+	launch->console = launch->mounts = -1;
+	if (go_up(launch, stdio, &arena, e) == 0)
+		return 0;
+	if (launch->stages & STAGE_PROCESS)
+		runtime_abandon(&launch->process);
+	launch_release(launch);
+	launch_down(launch);
+	if (launch->stages & STAGE_STATUS) {
+		struct err ignored;
+		container_write_status(&launch->engine->containers, launch->container, &before, &ignored);
+	}
+	return -1;
+}
+
+void launch_release(struct launch *launch)
+{
+	struct err ignored;
+
+	if (!(launch->stages & STAGE_NETWORK))
+		return;
+	struct net_release release = {
+		.run_root = launch->engine->run,
+		.network = launch->config->network,
+		.id = launch->container->id,
+		.address = launch->network.address,
+	};
+	net_detach(&release, &ignored);
+}
+
+void launch_down(struct launch *launch)
+{
+	struct err ignored;
+
+	close_fd(&launch->console);
+	/* Everything mounted goes with the last reference to the namespace. */
+	close_fd(&launch->mounts);
+	close_fd(&launch->process.pidfd);
+	if (launch->process.cgroup.host)
+		cgroup_remove(&launch->process.cgroup, &ignored);
+	cgroup_close(&launch->process.cgroup);
+	if (launch->stages & STAGE_FILES)
+		remove_files(launch->engine, launch->container->id);
+}
+
+void launch_clean_lost(struct engine *engine, const struct container *container)
+{
+	struct err ignored;
+	struct cgroup_host host;
+	struct cgroup cgroup;
+
+	if (engine_run_root(engine, &ignored) < 0)
+		return;
+	struct net_release release = {
+		.run_root = engine->run,
+		.id = container->id,
+		.address = container->record.status.address,
+	};
+	net_detach(&release, &ignored);
+	if (launch_open_cgroup(container, &host, &cgroup, &ignored) == 0) {
+		cgroup_remove(&cgroup, &ignored);
+		cgroup_close(&cgroup);
+	}
+	remove_files(engine, container->id);
+}
+
+int launch_open_cgroup(
+	const struct container *container, struct cgroup_host *host, struct cgroup *cgroup, struct err *e)
+{
+	char path[CGROUP_PATH];
+
+	cgroup_path(container->id, path);
+	if (cgroup_probe(host, e) < 0)
+		return -1;
+	return cgroup_open(host, path, cgroup, e);
+}

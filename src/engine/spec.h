@@ -1,0 +1,31 @@
+/*
+ * spec.h - from what was asked for (container.h) to what the runtime is to make
+ * (oci/spec.h). Pure: it opens nothing and asks the host nothing, so that golden files
+ * can test it; what the host contributes comes in struct spec_host.
+ */
+#ifndef ENGINE_SPEC_H
+#define ENGINE_SPEC_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "engine/container.h"
+#include "oci/spec.h"
+
+struct spec_host {
+	const char *files;   /* folder on the host with hosts, hostname, resolv.conf; NULL: none */
+	bool user_namespace; /* the engine has the rights of an ordinary user */
+	bool joined_network; /* host networking: the container's /sys shows the host's */
+	unsigned short rows, columns;
+	const struct spec_device *devices; /* of a privileged container */
+	size_t devices_count;
+};
+
+/* The spec and all it points to are the arena's; config must outlive it. Fails with
+ * ERR_INVALID for a capability or security option that does not exist. */
+int spec_build(struct arena *arena, const struct container_config *config, const struct spec_host *host,
+	struct spec *spec, struct err *e);
+
+/* The capabilities that config asks for, bit n for CAP number n. */
+int spec_capabilities(const struct container_config *config, uint64_t *mask, struct err *e);
+
+#endif

@@ -1,0 +1,144 @@
+/* init.c - an image from a folder of the host. */
+#include "engine/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "base/sha256.h"
+#include "base/tar.h"
+#include "base/time.h"
+#include "oci/image.h"
+#include "store/blob.h"
+#include "store/driver.h"
+#include "store/layer.h"
+#include "store/tree.h"
+
+static int hash_bytes(void *context, const void *bytes, size_t size)
+{
+	sha256_update(context, bytes, size);
+	return 0;
+}
+
+/* The digest of the tree's archive, which is made for nothing else: the layer's diff_id. */
+static int digest_tree(int tree, struct oci_digest *digest, struct err *e)
+{
+	struct sha256 hash;
+	struct tree_options options = {.overlay = false};
+	struct tree_result counted = {0};
+	struct tar_writer writer = {.write = hash_bytes, .context = &hash};
+	unsigned char sum[32];
+
+	sha256_init(&hash);
+	if (tree_write(tree, &writer, &options, &counted, e) < 0)
+		return -1;
+	int rc = tar_write_end(&writer);
+	if (rc < 0)
+		return err_errno(e, rc, "cannot compute the layer's digest");
+	sha256_final(&hash, sum);
+	oci_digest_from_sha256(sum, digest);
+	return 0;
+}
+
+/* Copies the folder into a staged layer and seals it. */
+static int fill_layer(struct engine *engine, int folder, const char *path, struct layer_stage *stage,
+	uint64_t *skipped, struct err *e)
+{
+	struct store *store = &engine->store;
+	struct tree_options options = {.foreign = true, .one_owner = engine->user_namespace};
+	struct tree_result copied = {0};
+
+	if (layer_begin(store, NULL, NULL, stage, e) < 0)
+		return -1;
+	if (tree_copy(folder, stage->tree, &options, &copied, e) < 0)
+		return -1;
+	if (!copied.entries)
+		return err_set(e, ERR_INVALID, 0, "cannot make an image of %s: the folder is empty", path);
+	if (digest_tree(stage->tree, &stage->layer.diff_id, e) < 0)
+		return -1;
+	oci_chain_id(NULL, &stage->layer.diff_id, &stage->layer.chain_id);
+	stage->layer.size = (int64_t)copied.file_size;
+	stage->layer.entries = (int64_t)copied.entries;
+	*skipped = copied.skipped;
+	return layer_seal(store, stage, NULL, e);
+}
+
+/* The image around the layer: config, manifest of none, record. */
+static int add_image(struct engine *engine, const char *path, const struct layer *layer,
+	struct init_result *result, struct err *e)
+{
+	struct arena *arena = engine->arena;
+	auto_buf struct buf document = {0};
+	struct oci_history history = {
+		.created = time_now(),
+		.created_by = arena_printf(arena, "brig init %s", path),
+	};
+	struct oci_digest diff_id = layer->diff_id;
+	struct oci_config config = {
+		.created = history.created,
+		.user = "",
+		.working_dir = "",
+		.stop_signal = "",
+		.hostname = "",
+		.history = &history,
+		.history_count = 1,
+		.diff_ids = &diff_id,
+		.layer_count = 1,
+	};
+	struct image_layer image_layer = {
+		.diff_id = layer->diff_id,
+		.chain_id = layer->chain_id,
+		.size = layer->size,
+	};
+	struct image image = {
+		.created = history.created,
+		.tagged = TIME_NONE,
+		.size = layer->size,
+		.layers = &image_layer,
+		.layer_count = 1,
+	};
+	struct image_names_given none = {.synced = false};
+
+	oci_platform_host(&config.platform);
+	image.platform = config.platform;
+	oci_config_write(&document, &config);
+	if (blob_write(&engine->store, document.data, document.length, &image.id, e) < 0 ||
+		image_add(&engine->store, &image, &none, e) < 0)
+		return -1;
+	memcpy(result->serial, image.serial, sizeof result->serial);
+	return 0;
+}
+
+int engine_init(struct engine *engine, const char *path, struct init_result *result, struct err *e)
+{
+	struct store *store = &engine->store;
+	struct layer_stage stage = {0};
+	auto_close int folder = fd_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+
+	if (folder < 0) {
+		err_errno(e, folder, "cannot make an image of %s", path);
+		return folder == -ENOTDIR
+			       ? err_hint(e, "brig init takes a folder; brig load reads an archive")
+			       : -1;
+	}
+	*result = (struct init_result){0};
+	if (driver_use(store, engine->config->driver, e) < 0)
+		return -1;
+	store_sweep(store);
+	if (store_lock(store, STORE_SHARED, e) < 0)
+		return -1;
+	int rc = fill_layer(engine, folder, path, &stage, &result->skipped, e);
+	struct layer layer = stage.layer;
+	if (rc == 0)
+		rc = store_sync(store, e);
+	if (rc == 0)
+		rc = layer_publish(store, &stage, e);
+	if (rc == 0)
+		rc = add_image(engine, path, &layer, result, e);
+	layer_drop(store, &stage);
+	store_unlock(store);
+	return rc;
+}

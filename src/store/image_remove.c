@@ -16,7 +16,9 @@
 #include "base/auto.h"
 #include "base/fd.h"
 #include "store/blob.h"
+#include "store/driver.h"
 #include "store/image_names.h"
+#include "store/layer.h"
 
 /* "docker.io/library/debian" of a name with tag or digest. */
 static size_t repository_length(const char *name)
@@ -265,19 +267,13 @@ static bool blob_is_used(const struct marks *marks, const struct image_users *us
 	       (users && users->blob_used && users->blob_used(users->context, blob));
 }
 
-/* The layer's name is gone at once; its files after that, and if that fails with the next sweep. */
-static int remove_layer(struct store *store, const char *chain, struct err *e)
+/* Layers can be removed: the driver that made them is known, or none has made any. */
+static bool has_driver(struct store *store, struct err *e)
 {
-	struct store_stage stage;
-	int layers = store_folder(store, STORE_LAYERS, e);
+	struct stat st;
 
-	if (layers < 0)
-		return e->kind == ERR_NOT_FOUND ? 0 : -1;
-	if (store_stage(store, "gone", &stage, e) < 0)
-		return -1;
-	int rc = renameat(layers, chain, stage.fd, "layer") < 0 && errno != ENOENT ? -errno : 0;
-	store_stage_drop(store, &stage);
-	return rc < 0 ? err_errno(e, rc, "cannot remove %s/layers/%s", store->path, chain) : 0;
+	return store->driver || fstatat(store->root, "driver", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       driver_use(store, NULL, e) == 0;
 }
 
 static void collect_blob(struct store *store, const struct marks *marks, const struct image_users *users,
@@ -301,12 +297,12 @@ static void remove_content(struct removing *r, const struct image *image)
 		return;
 	if (store_try_lock(r->store, STORE_EXCLUSIVE, &ignored) != 1)
 		return;
-	if (mark_all(r->store, &marks, &ignored) == 0) {
+	if (mark_all(r->store, &marks, &ignored) == 0 && has_driver(r->store, &ignored)) {
 		for (size_t i = image->layer_count; i-- > 0;) {
 			const struct image_layer *layer = &image->layers[i];
 			const char *chain = oci_digest_hex(&layer->chain_id);
 			if (layer_is_used(&marks, r->users, chain) ||
-				remove_layer(r->store, chain, &ignored) < 0)
+				layer_remove(r->store, chain, &ignored) < 0)
 				continue;
 			strings_add(r->arena, &r->out->deleted, arena_strdup(r->arena, layer->chain_id.text));
 			collect_blob(r->store, &marks, r->users, &layer->blob, &ignored);
@@ -433,7 +429,7 @@ static int sweep_folder(struct sweep *s, enum store_folder which, struct err *e)
 		if (which == STORE_LAYERS) {
 			if (layer_is_used(s->marks, s->users, name))
 				continue;
-			rc = remove_layer(s->store, name, e);
+			rc = layer_remove(s->store, name, e);
 		} else {
 			if (blob_is_used(s->marks, s->users, name))
 				continue;
@@ -462,6 +458,8 @@ int image_collect(struct store *store, const struct image_users *users, int64_t 
 	if (rc != 1)
 		return rc;
 	rc = mark_all(store, &marks, e);
+	if (rc == 0 && !has_driver(store, e))
+		rc = -1;
 	if (rc == 0)
 		rc = sweep_folder(&s, STORE_LAYERS, e);
 	if (rc == 0)

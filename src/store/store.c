@@ -14,6 +14,7 @@
 
 #include "base/auto.h"
 #include "base/fd.h"
+#include "store/driver.h"
 
 static const char *const folder_names[STORE_FOLDERS] = {
 	"blobs/sha256", "layers", "images", "containers", "tmp"};
@@ -329,6 +330,22 @@ static void sweep_format(struct store *store)
 	closedir(stream);
 }
 
+/* Removes a stage; trees that are more than files (snapshots) by the driver that makes them:
+ * a layer being made has its tree in the stage itself, one being removed in "layer". */
+static int remove_stage(struct store *store, int tmp, const char *name, int stage)
+{
+	struct err ignored;
+	int rc = fd_remove_tree(tmp, name);
+
+	if (rc == 0 || stage < 0 || driver_use(store, NULL, &ignored) < 0 || !store->driver->layer_remove)
+		return rc;
+	auto_close int layer = fd_open(stage, "layer", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (layer >= 0)
+		store->driver->layer_remove(store, layer, &ignored);
+	store->driver->layer_remove(store, stage, &ignored);
+	return fd_remove_tree(tmp, name);
+}
+
 int store_sweep(struct store *store)
 {
 	struct err ignored;
@@ -350,7 +367,7 @@ int store_sweep(struct store *store)
 		auto_close int stage = fd_open(tmp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 		if (stage >= 0 ? flock(stage, LOCK_EX | LOCK_NB) < 0 : stage != -ENOTDIR && stage != -ELOOP)
 			continue;
-		removed += fd_remove_tree(tmp, name) == 0;
+		removed += remove_stage(store, tmp, name, stage) == 0;
 	}
 	closedir(stream);
 	return removed;

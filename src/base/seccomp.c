@@ -390,6 +390,7 @@ static void fill_table(struct compiler *c, const struct abi *abi, uint16_t *leaf
 	uint16_t enosys = (uint16_t)find_leaf(c, SECCOMP_ERRNO(ENOSYS));
 	bool past_newest = profile->unknown == SECCOMP_UNKNOWN_PAST_NEWEST;
 	unsigned newest = 0;
+	bool named = false;
 
 	for (unsigned slot = 0; slot < NUMBERS; slot++)
 		leaf_of[slot] = profile->unknown == SECCOMP_UNKNOWN_ENOSYS ? enosys : unlisted;
@@ -407,10 +408,11 @@ static void fill_table(struct compiler *c, const struct abi *abi, uint16_t *leaf
 		uint64_t value = is_unconditional(rule) ? rule->action : LEAF_CHAIN | rule->call;
 		leaf_of[slot] = (uint16_t)find_leaf(c, value);
 		bool legacy = abi->base && slot >= X32_LEGACY && slot < X32_LEGACY_END;
+		named = true;
 		if (slot < PRIVATE_SLOT && (unsigned)slot > newest && !legacy)
 			newest = (unsigned)slot;
 	}
-	for (unsigned slot = newest + 1; past_newest && slot < PRIVATE_SLOT; slot++) {
+	for (unsigned slot = newest + 1; past_newest && named && slot < PRIVATE_SLOT; slot++) {
 		if (!abi->base || slot < X32_LEGACY || slot >= X32_LEGACY_END)
 			leaf_of[slot] = enosys;
 	}

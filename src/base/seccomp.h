@@ -85,8 +85,8 @@ enum seccomp_unknown {
 	/* They are answered with ENOSYS, as the kernel would: what is newer than brig
 	 * must not look forbidden, or a libc does not fall back to an older call. */
 	SECCOMP_UNKNOWN_ENOSYS,
-	/* Numbers above the newest call that a rule names get ENOSYS, others the default:
-	 * runc's reading of a profile that somebody else wrote. */
+	/* Numbers above the newest call that a rule names (if any does) get ENOSYS, others
+	 * the default: runc's reading of a profile that somebody else wrote. */
 	SECCOMP_UNKNOWN_PAST_NEWEST,
 };
 

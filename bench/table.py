@@ -8,6 +8,9 @@ import sys
 
 markdown = "--markdown" in sys.argv
 rows = [line.rstrip("\n").split("\t") for line in sys.stdin]
+# A section's rows together, in the order in which the sections began.
+order = list(dict.fromkeys(row[0] for row in rows))
+rows.sort(key=lambda row: order.index(row[0]))
 
 
 def number(text, unit):

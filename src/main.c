@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/reexec.h"
 #include "cli/cli.h"
+#include "engine/engine.h"
 
 /* The words of docker's global options that choose a daemon: brig has none, and says so. */
 static int parse_daemon_option(
@@ -288,6 +289,8 @@ int main(int argc, char **argv)
 
 	hold_standard_streams();
 	int status = run(&cli, argc - (argc > 0), argv + (argc > 0));
+	if (cli.engine)
+		engine_close(cli.engine);
 	buf_free(&cli.out);
 	arena_free(&cli.arena);
 	return status;

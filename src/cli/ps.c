@@ -1,37 +1,236 @@
-/* ps.c - brig ps. */
-#include <stddef.h>
-#include <stdio.h>
+/*
+ * ps.c - brig ps: containers, from the index.
+ *
+ * The usual table needs nothing but the index. A container's config.json is read only
+ * where a filter, a template or --no-trunc asks for what the index has not.
+ */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/auto.h"
+#include "base/table.h"
 #include "base/time.h"
+#include "cli/filter.h"
 #include "cli/format.h"
 #include "cli/open.h"
 #include "engine/container.h"
 #include "engine/control.h"
 
-struct ps_cli {
-	bool all, quiet, no_trunc, latest;
+struct ps_options {
+	bool all, latest, no_trunc, quiet;
 	int64_t last;
 	const char *format;
+	struct filters filters;
 };
 
-static const struct ps_cli defaults = {.last = -1};
+static const struct ps_options defaults = {.last = -1};
 
-static const struct opt ps_options[] = {
-	{"all", 'a', OPT_BOOL, offsetof(struct ps_cli, all), NULL,
+static const struct opt options_table[] = {
+	{"all", 'a', OPT_BOOL, offsetof(struct ps_options, all), NULL,
 		"Show all containers (default shows just running)"},
-	{"format", 0, OPT_STRING, offsetof(struct ps_cli, format), NULL,
-		"Format output: 'table', 'table TEMPLATE', 'json' or a Go template"},
-	{"last", 'n', OPT_INTEGER, offsetof(struct ps_cli, last), NULL,
-		"Show n last created containers (includes all states)"},
-	{"latest", 'l', OPT_BOOL, offsetof(struct ps_cli, latest), NULL,
+	FILTER_ROW(ps_options, filters),
+	{"format", 0, OPT_STRING, offsetof(struct ps_options, format), NULL, FORMAT_HELP},
+	{"last", 'n', OPT_INTEGER, offsetof(struct ps_options, last), NULL,
+		"Show n last created containers (includes all states) (default -1)"},
+	{"latest", 'l', OPT_BOOL, offsetof(struct ps_options, latest), NULL,
 		"Show the latest created container (includes all states)"},
-	{"no-trunc", 0, OPT_BOOL, offsetof(struct ps_cli, no_trunc), NULL, "Don't truncate output"},
-	{"quiet", 'q', OPT_BOOL, offsetof(struct ps_cli, quiet), NULL, "Only display container IDs"},
+	{"no-trunc", 0, OPT_BOOL, offsetof(struct ps_options, no_trunc), NULL, "Don't truncate output"},
+	{"quiet", 'q', OPT_BOOL, offsetof(struct ps_options, quiet), NULL, "Only display container IDs"},
 	{NULL},
 };
+
+static const char *const filter_keys[] = {
+	"ancestor", "before", "exited", "id", "is-task", "label", "name", "network", "since", "status", NULL};
+static const char *const states[] = {
+	"created", "running", "paused", "restarting", "removing", "exited", "dead", NULL};
+
+/* One line of the list. */
+struct item {
+	struct container container;
+	struct container_config config; /* read where `configured` */
+	bool configured;
+	const char *state;
+	bool lost, unattended;
+	struct arena *arena;
+};
+
+struct ps {
+	struct cli *cli;
+	struct engine *engine;
+	const struct ps_options *options;
+	struct item *items;
+	size_t count;
+	bool needs_config;
+	int64_t now;
+	int64_t before, since; /* created; 0: no such filter */
+};
+
+static const char *state_name(enum control_state state, const struct container_status *status)
+{
+	switch (state) {
+	case CONTROL_CREATED:
+		return "created";
+	case CONTROL_RUNNING:
+	case CONTROL_UNATTENDED:
+		return status->state == CONTAINER_PAUSED ? "paused" : "running";
+	case CONTROL_BUSY:
+		return status->state == CONTAINER_REMOVING ? "removing" : NULL;
+	default:
+		return "exited";
+	}
+}
+
+/* ---- filters ---- */
+
+static int check_values(const struct filters *filters, struct err *e)
+{
+	for (const struct filter *filter = filters->first; filter; filter = filter->next) {
+		int64_t number;
+		if (!strcmp(filter->key, "exited") && opt_integer(filter->value, &number) < 0)
+			return err_set(e, ERR_INVALID, 0,
+				"invalid filter 'exited=%s': strconv.Atoi: parsing \"%s\": invalid syntax",
+				filter->value, filter->value);
+		if (strcmp(filter->key, "status") != 0)
+			continue;
+		const char *const *state = states;
+		while (*state && strcmp(*state, filter->value) != 0)
+			state++;
+		if (!*state)
+			return err_set(e, ERR_INVALID, 0,
+				"invalid filter 'status=%s': invalid value for state (%s): must be one of "
+				"created, "
+				"running, paused, restarting, removing, exited, dead",
+				filter->value, filter->value);
+	}
+	return 0;
+}
+
+/* When the container that before or since names was created. */
+static int find_instant(struct ps *ps, const char *key, int64_t *instant, struct err *e)
+{
+	for (const struct filter *filter = ps->options->filters.first; filter; filter = filter->next) {
+		struct container container;
+		if (strcmp(filter->key, key) != 0)
+			continue;
+		if (container_find(&ps->engine->containers, filter->value, &container, e) < 0)
+			return -1;
+		*instant = container.record.identity.created;
+	}
+	return 0;
+}
+
+static bool id_fits(void *context, const char *wanted)
+{
+	return !strncmp(context, wanted, strlen(wanted));
+}
+
+/* docker resolves the image; here its name as it was given, with or without the tag, and
+ * its id. */
+static bool image_fits(void *context, const char *wanted)
+{
+	const struct item *item = context;
+	const char *image = item->container.record.identity.image, *id = item->config.image_id;
+	size_t length = strlen(wanted);
+
+	if (!strncmp(image, wanted, length) && (!image[length] || image[length] == ':'))
+		return true;
+	size_t prefix = strncmp(wanted, "sha256:", 7) ? 0 : 7;
+	size_t image_length = strlen(image);
+	if (!strncmp(wanted, image, image_length) && !strcmp(wanted + image_length, ":latest"))
+		return true;
+	return item->configured && id && length - prefix >= 4 &&
+	       !strncmp(id, wanted + prefix, length - prefix);
+}
+
+static bool exited_fits(void *context, const char *wanted)
+{
+	const struct item *item = context;
+	int64_t number;
+
+	return !strcmp(item->state, "exited") && opt_integer(wanted, &number) == 0 &&
+	       number == item->container.record.status.exit_code;
+}
+
+/* Returns 1 where the item is shown, 0 where not, or -1. */
+static int passes(struct ps *ps, struct item *item, struct err *e)
+{
+	const struct filters *filters = &ps->options->filters;
+	const struct container_identity *identity = &item->container.record.identity;
+	char name[CONTAINER_NAME + 1] = "/";
+
+	if (ps->before && identity->created >= ps->before)
+		return 0;
+	if (ps->since && identity->created <= ps->since)
+		return 0;
+	if (!filter_is(filters, "status", item->state) || !filter_is(filters, "is-task", "false") ||
+		!filter_fits(filters, "exited", false, exited_fits, item) ||
+		!filter_fits(filters, "id", false, id_fits, item->container.id) ||
+		!filter_fits(filters, "ancestor", false, image_fits, item))
+		return 0;
+	if (item->configured && (!filter_labels(filters, &item->config.labels) ||
+					!filter_is(filters, "network", item->config.network)))
+		return 0;
+	/* docker's names begin with a slash, and an expression may or may not say so. */
+	memcpy(name + 1, identity->name, sizeof name - 1);
+	int r = filter_matches(filters, "name", name + 1, e);
+	return r ? r : filter_matches(filters, "name", name, e);
+}
+
+/* ---- collecting ---- */
+
+static int load_config(struct ps *ps, struct item *item)
+{
+	struct err ignored;
+	auto_close int dir = container_open_dir(&ps->engine->containers, &item->container, &ignored);
+
+	if (dir < 0 || container_config_load(&ps->cli->arena, dir, &item->config, &ignored) < 0)
+		return -1;
+	item->configured = true;
+	return 0;
+}
+
+static int collect(struct ps *ps, struct err *e)
+{
+	const struct ps_options *o = ps->options;
+	struct containers *containers = &ps->engine->containers;
+	bool all = o->all || o->latest || o->last > 0 || filter_given(&o->filters, "status") ||
+		   filter_given(&o->filters, "exited");
+
+	ps->items = arena_array(&ps->cli->arena, containers->count + 1, sizeof *ps->items);
+	for (size_t slot = 0; slot < containers->count; slot++) {
+		struct item *item = &ps->items[ps->count];
+		*item = (struct item){0};
+		if (!container_read(containers, slot, &item->container))
+			continue;
+		enum control_state state = control_observe(ps->engine, &item->container);
+		item->lost = state == CONTROL_LOST;
+		item->unattended = state == CONTROL_UNATTENDED;
+		/* What the next command that writes will record. */
+		if (item->lost)
+			item->container.record.status.exit_code = 255;
+		item->state = state_name(state, &item->container.record.status);
+		bool shown = item->state &&
+			     (all || !strcmp(item->state, "running") || !strcmp(item->state, "paused"));
+		/* One that disappears just now has no config.json any more. */
+		if (!shown || (ps->needs_config && load_config(ps, item) < 0))
+			continue;
+		int r = passes(ps, item, e);
+		if (r < 0)
+			return -1;
+		ps->count += r;
+	}
+	return 0;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+	int64_t left = x->container.record.identity.created, right = y->container.record.identity.created;
+
+	return (left < right) - (left > right);
+}
+
+/* ---- printing ---- */
 
 static const struct format_column columns[] = {
 	{"Command", "COMMAND"},
@@ -43,6 +242,7 @@ static const struct format_column columns[] = {
 	{"Mounts", "MOUNTS"},
 	{"Names", "NAMES"},
 	{"Networks", "NETWORKS"},
+	{"Platform", "PLATFORM"},
 	{"Ports", "PORTS"},
 	{"RunningFor", "CREATED"},
 	{"Size", "SIZE"},
@@ -51,6 +251,23 @@ static const struct format_column columns[] = {
 	{NULL, NULL},
 };
 
+static const struct json *label_method(void *context, const char *name, const char *argument)
+{
+	const struct item *item = context;
+	struct json *value = arena_new(item->arena, struct json);
+	size_t length = strlen(argument);
+
+	if (strcmp(name, "Label") != 0)
+		return NULL;
+	*value = (struct json){.type = JSON_STRING, .string = ""};
+	for (size_t i = 0; i < item->config.labels.count; i++) {
+		const char *label = item->config.labels.items[i];
+		if (!strncmp(label, argument, length) && label[length] == '=')
+			value->string = label + length + 1;
+	}
+	return value;
+}
+
 static const struct format_list list = {
 	.columns = columns,
 	.usual = "table "
@@ -58,156 +275,136 @@ static const struct format_list list = {
 	.type = "*formatter.ContainerContext",
 	.parse_error = "failed to parse template",
 	.execute_error = "failed to execute template",
+	.method = label_method,
 };
 
-/* docker's words for how a container is; *state gets the short form. */
-static const char *describe(struct arena *arena, enum control_state now,
-	const struct container_status *status, int64_t at, const char **state)
+/* "Up 3 minutes", "Exited (0) 2 hours ago" */
+static const char *status_text(const struct ps *ps, const struct item *item)
 {
-	char text[TIME_TEXT];
+	const struct container_status *status = &item->container.record.status;
+	struct arena *arena = item->arena;
+	char time[TIME_TEXT];
 
-	switch (now) {
-	case CONTROL_CREATED:
-		*state = "created";
-		return "Created";
-	case CONTROL_RUNNING:
-		*state = "running";
-		return arena_printf(arena, "Up %s", time_format_human(text, at - status->started));
-	case CONTROL_UNATTENDED:
-		*state = "running";
-		return arena_printf(
-			arena, "Up %s (unattended)", time_format_human(text, at - status->started));
-	case CONTROL_EXITED:
-		*state = "exited";
-		return arena_printf(arena, "Exited (%d) %s", status->exit_code,
-			time_format_ago(text, status->finished, at));
-	case CONTROL_LOST:
-		*state = "exited";
+	if (item->lost)
 		return "Exited (255)";
-	case CONTROL_BUSY:
-	default:
-		*state = "removing";
+	if (!strcmp(item->state, "exited"))
+		return arena_printf(arena, "Exited (%d) %s", status->exit_code,
+			time_format_ago(time, status->finished, ps->now));
+	if (!strcmp(item->state, "created"))
+		return "Created";
+	if (!strcmp(item->state, "removing"))
 		return "Removal In Progress";
-	}
+	return arena_printf(arena, "Up %s%s", time_format_human(time, ps->now - status->started),
+		!strcmp(item->state, "paused") ? " (Paused)"
+		: item->unattended             ? " (unattended)"
+					       : "");
 }
 
-/* The command in quotes, cut as docker cuts it unless all is wanted. */
-static const char *command_of(struct engine *engine, const struct container *container, bool whole)
+/* Quoted; 20 characters of it unless all was asked for. The index has 63 bytes of it, one blank
+ * between the words. */
+static const char *command_text(const struct ps *ps, const struct item *item)
 {
-	const char *command = container->record.identity.command;
+	auto_buf struct buf cut = {0}, out = {0};
+	const char *text = item->container.record.identity.command;
 
-	if (whole) {
-		struct container_config config;
-		struct err ignored;
-		auto_close int dir = container_open_dir(&engine->containers, container, &ignored);
-		if (dir >= 0 && container_config_load(engine->arena, dir, &config, &ignored) == 0) {
-			struct strings args = container_args(engine->arena, &config);
-			struct buf joined = {0};
-			for (size_t i = 0; i < args.count; i++)
-				buf_printf(&joined, "%s%s", i ? " " : "", args.items[i]);
-			command = arena_memdup(engine->arena, joined.data ? joined.data : "", joined.length);
-			buf_free(&joined);
-		}
-		return arena_printf(engine->arena, "\"%s\"", command);
+	if (item->configured) {
+		struct strings words = container_args(item->arena, &item->config);
+		text = container_command(item->arena, &words);
 	}
-	/* 20 columns, the last of them an ellipsis; cut between characters. */
-	size_t bytes = 0, characters = 0;
-	while (command[bytes]) {
-		if ((command[bytes] & 0xc0) != 0x80 && characters++ == 20)
-			break;
-		bytes++;
+	if (!ps->options->no_trunc) {
+		table_ellipsis(&cut, text, 20);
+		text = cut.data;
 	}
-	if (!command[bytes])
-		return arena_printf(engine->arena, "\"%s\"", command);
-	bytes = characters = 0;
-	while ((command[bytes] & 0xc0) == 0x80 || characters < 19)
-		characters += (command[bytes++] & 0xc0) != 0x80;
-	while ((command[bytes] & 0xc0) == 0x80)
-		bytes++;
-	return arena_printf(engine->arena, "\"%.*s…\"", (int)bytes, command);
+	format_quote(&out, text);
+	return arena_strdup(item->arena, out.data);
 }
 
-static int newest_first(const void *a, const void *b)
+static const char *joined(struct arena *arena, const struct strings *words)
 {
-	const struct container *left = a, *right = b;
-	int64_t x = left->record.identity.created, y = right->record.identity.created;
-	return x < y ? 1 : x > y ? -1 : 0;
+	auto_buf struct buf out = {0};
+
+	for (size_t i = 0; i < words->count; i++)
+		buf_printf(&out, "%s%s", i ? "," : "", words->items[i]);
+	return arena_strdup(arena, out.data ? out.data : "");
 }
 
-static void fill_row(struct engine *engine, const struct ps_cli *options, const struct container *container,
-	enum control_state now, int64_t at, struct format_row *row)
+/* Sources of mounts, 15 characters of each. */
+static const char *mounts_text(const struct ps *ps, const struct item *item)
 {
-	const struct container_record *record = &container->record;
-	char text[TIME_TEXT], clean[4 * 130];
-	const char *state;
-	const char *status = describe(engine->arena, now, &record->status, at, &state);
-	const char *command = command_of(engine, container, options->no_trunc);
-	char *shown = arena_alloc(engine->arena, strlen(command) * 4 + 1);
+	auto_buf struct buf out = {0};
 
-	format_put(row, "Command", err_sanitize(shown, strlen(command) * 4 + 1, command));
-	format_put(row, "CreatedAt",
-		arena_strdup(engine->arena, time_format_local(text, record->identity.created)));
-	format_put(row, "ID",
-		options->no_trunc ? container->id : arena_memdup(engine->arena, container->id, 12));
-	format_put(row, "Image",
-		arena_strdup(engine->arena, err_sanitize(clean, sizeof clean, record->identity.image)));
-	format_put(row, "Labels", "");
+	for (size_t i = 0; i < item->config.mounts_count; i++) {
+		const struct container_mount *mount = &item->config.mounts[i];
+		if (mount->type != CONTAINER_MOUNT_BIND)
+			continue;
+		if (out.length)
+			buf_string(&out, ",");
+		table_ellipsis(&out, mount->source, ps->options->no_trunc ? 4096 : 15);
+	}
+	return arena_strdup(item->arena, out.data ? out.data : "");
+}
+
+static void fill_row(struct ps *ps, struct item *item, struct format_row *row)
+{
+	const struct container_identity *identity = &item->container.record.identity;
+	struct arena *arena = &ps->cli->arena;
+	char time[TIME_TEXT];
+
+	row->arena = item->arena = arena;
+	row->context = item;
+	format_put(row, "Command", command_text(ps, item));
+	format_put(row, "CreatedAt", arena_strdup(arena, time_format_local(time, identity->created)));
+	format_put(row, "ID", arena_memdup(arena, item->container.id, ps->options->no_trunc ? 64 : 12));
+	format_put(row, "Image", arena_strdup(arena, identity->image));
+	format_put(row, "Labels", joined(arena, &item->config.labels));
 	format_put(row, "LocalVolumes", "0");
-	format_put(row, "Mounts", "");
-	format_put(row, "Names", record->identity.name);
-	format_put(row, "Networks", *record->status.address ? "bridge" : "");
+	format_put(row, "Mounts", mounts_text(ps, item));
+	format_put(row, "Names", arena_strdup(arena, identity->name));
+	format_put(row, "Networks", item->config.network ? item->config.network : "");
+	format_put_json(row, "Platform", &(struct json){.type = JSON_NULL});
 	format_put(row, "Ports", "");
-	format_put(row, "RunningFor",
-		arena_strdup(engine->arena, time_format_ago(text, record->identity.created, at)));
+	format_put(row, "RunningFor", arena_strdup(arena, time_format_ago(time, identity->created, ps->now)));
 	format_put(row, "Size", "0B");
-	format_put(row, "State", state);
-	format_put(row, "Status", status);
+	format_put(row, "State", item->state);
+	format_put(row, "Status", status_text(ps, item));
 }
 
-static int run_ps(struct cli *cli, void *given, int argc, char **argv, struct err *e)
+static int print(struct ps *ps, struct err *e)
 {
-	struct ps_cli *options = given;
-	struct engine *engine = cli_engine(cli, ENGINE_READ, e);
+	const struct ps_options *o = ps->options;
+	const char *format = o->format;
+	struct format_row *rows = arena_array(&ps->cli->arena, ps->count + 1, sizeof *rows);
+	size_t count = o->latest ? 1 : o->last > 0 ? (size_t)o->last : ps->count;
 
-	if (!engine)
-		return -1;
-	int64_t at = time_now();
-	size_t total = engine->containers.count, count = 0;
-	struct container *containers = arena_array(&cli->arena, total, sizeof *containers);
-	enum control_state *states = arena_array(&cli->arena, total, sizeof *states);
-
-	if (options->latest)
-		options->last = 1;
-	bool all = options->all || options->last > 0;
-	for (size_t slot = 0; slot < total; slot++) {
-		if (!container_read(&engine->containers, slot, &containers[count]))
-			continue;
-		enum control_state now = control_observe(engine, &containers[count]);
-		uint32_t state = containers[count].record.status.state;
-		if (state == CONTAINER_CREATING || state == CONTAINER_REMOVING)
-			continue;
-		if (now == CONTROL_LOST && (containers[count].record.identity.flags & CONTAINER_AUTO_REMOVE))
-			continue;
-		if (all || now == CONTROL_RUNNING || now == CONTROL_UNATTENDED)
-			count++;
-	}
-	qsort(containers, count, sizeof *containers, newest_first);
-	if (options->last > 0 && (size_t)options->last < count)
-		count = (size_t)options->last;
-	for (size_t i = 0; i < count; i++)
-		states[i] = control_observe(engine, &containers[i]);
-	if (options->quiet && !options->format) {
-		for (size_t i = 0; i < count; i++)
-			cli_print(cli, "%.*s\n", options->no_trunc ? 64 : 12, containers[i].id);
-		return 0;
-	}
-	struct format_row *rows = arena_array(&cli->arena, count + 1, sizeof *rows);
+	qsort(ps->items, ps->count, sizeof *ps->items, newest_first);
+	count = count < ps->count ? count : ps->count;
+	if (o->quiet && (!format || !strcmp(format, "table")))
+		format = "{{.ID}}";
 	for (size_t i = 0; i < count; i++) {
-		rows[i].arena = &cli->arena;
+		fill_row(ps, &ps->items[i], &rows[i]);
 		rows[i].next = i + 1 < count ? &rows[i + 1] : NULL;
-		fill_row(engine, options, &containers[i], states[i], at, &rows[i]);
 	}
-	return format_rows(cli, &list, options->format, count ? rows : NULL, e);
+	return format_rows(ps->cli, &list, format, count ? rows : NULL, e);
+}
+
+static int run_ps(struct cli *cli, void *options, int argc, char **argv, struct err *e)
+{
+	static const char *const configured_keys[] = {"ancestor", "label", "network"};
+	const struct ps_options *o = options;
+	struct ps ps = {.cli = cli, .options = o, .now = time_now()};
+
+	if (filter_check(&o->filters, filter_keys, e) < 0 || check_values(&o->filters, e) < 0)
+		return -1;
+	ps.engine = cli_engine(cli, ENGINE_READ, e);
+	if (!ps.engine || find_instant(&ps, "before", &ps.before, e) < 0 ||
+		find_instant(&ps, "since", &ps.since, e) < 0)
+		return -1;
+	ps.needs_config = o->format || (o->no_trunc && !o->quiet);
+	for (size_t i = 0; i < sizeof configured_keys / sizeof *configured_keys; i++)
+		ps.needs_config |= filter_given(&o->filters, configured_keys[i]);
+	if (collect(&ps, e) < 0)
+		return -1;
+	return print(&ps, e);
 }
 
 const struct verb verb_ps = {
@@ -215,9 +412,11 @@ const struct verb verb_ps = {
 	.aliases = "container ls, container list, container ps",
 	.summary = "List containers",
 	.usage = "[OPTIONS]",
-	.examples = "ps\twhat runs\nps -a\twhat has ended too",
-	.options = ps_options,
-	.options_size = sizeof(struct ps_cli),
+	.examples = "ps\twhat is running\n"
+		    "ps -a\twhat has ended, too\n"
+		    "ps -aq --filter status=exited\tids for a script",
+	.options = options_table,
+	.options_size = sizeof(struct ps_options),
 	.defaults = &defaults,
 	.flags = VERB_COMMON,
 	.run = run_ps,

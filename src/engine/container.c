@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/auto.h"
 #include "base/fd.h"
 #include "base/json.h"
 
@@ -240,4 +241,15 @@ struct strings container_args(struct arena *arena, const struct container_config
 	for (size_t i = 0; i < config->command.count; i++)
 		strings_add(arena, &args, config->command.items[i]);
 	return args;
+}
+
+const char *container_command(struct arena *arena, const struct strings *words)
+{
+	auto_buf struct buf line = {0};
+
+	for (size_t i = 0; i < words->count; i++) {
+		const char *quote = i && strchr(words->items[i], ' ') ? "'" : "";
+		buf_printf(&line, "%s%s%s%s", i ? " " : "", quote, words->items[i], quote);
+	}
+	return arena_memdup(arena, line.data ? line.data : "", line.length);
 }

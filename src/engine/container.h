@@ -94,5 +94,7 @@ int container_config_save(int dir, const struct container_config *config, bool d
 
 /* entrypoint and command as one list. */
 struct strings container_args(struct arena *arena, const struct container_config *config);
+/* The words on one line as docker shows them: those with a blank in single quotes. */
+const char *container_command(struct arena *arena, const struct strings *words);
 
 #endif

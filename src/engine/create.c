@@ -25,6 +25,16 @@ static void set_env(struct arena *arena, struct strings *env, const char *item)
 	strings_add(arena, env, item);
 }
 
+static bool has_env(const struct strings *env, const char *item)
+{
+	size_t name = strcspn(item, "=");
+
+	for (size_t i = 0; i < env->count; i++)
+		if (strcspn(env->items[i], "=") == name && !strncmp(env->items[i], item, name))
+			return true;
+	return false;
+}
+
 /* docker's rules: what the user left open comes from the image; a new entrypoint drops
  * the image's command. */
 static int merge(struct arena *arena, const struct create_options *options, const struct oci_config *image,
@@ -32,10 +42,13 @@ static int merge(struct arena *arena, const struct create_options *options, cons
 {
 	struct strings env = {0}, labels = {0};
 
-	for (size_t i = 0; i < image->env.count; i++)
-		set_env(arena, &env, image->env.items[i]);
+	/* docker's order: the user's own, then what the image has besides. */
 	for (size_t i = 0; i < config->env.count; i++)
 		set_env(arena, &env, config->env.items[i]);
+	for (size_t i = 0; i < image->env.count; i++) {
+		if (!has_env(&env, image->env.items[i]))
+			strings_add(arena, &env, image->env.items[i]);
+	}
 	config->env = env;
 	for (size_t i = 0; i < image->label_count; i++)
 		set_env(arena, &labels,
@@ -97,17 +110,6 @@ static int check_platform(const struct create_options *options, const struct ima
 	err_set(e, ERR_UNSUPPORTED, 0, "image %s is for %s, and this host is %s", options->image,
 		oci_platform_format(text, &image->platform), oci_platform_format(ours, &host));
 	return err_hint(e, "pull it for this host: brig pull --platform %s %s", ours, options->image);
-}
-
-static const char *join_words(struct arena *arena, const struct strings *words)
-{
-	struct buf joined = {0};
-
-	for (size_t i = 0; i < words->count && joined.length < 256; i++)
-		buf_printf(&joined, "%s%s", i ? " " : "", words->items[i]);
-	const char *text = arena_memdup(arena, joined.data ? joined.data : "", joined.length);
-	buf_free(&joined);
-	return text;
 }
 
 /* Sees to it that the image is here, by a pull if that is what the user wants. */
@@ -202,7 +204,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	struct container_claim claim = {
 		.name = config->name,
 		.image = options->image,
-		.command = join_words(arena, &args),
+		.command = container_command(arena, &args),
 		.flags = (config->auto_remove ? CONTAINER_AUTO_REMOVE : 0) |
 			 (config->terminal ? CONTAINER_TERMINAL : 0) |
 			 (config->open_stdin ? CONTAINER_OPEN_STDIN : 0),

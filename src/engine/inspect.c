@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "engine/container.h"
 #include "engine/control.h"
+#include "engine/spec.h"
 #include "store/driver.h"
 
 struct inspect {
@@ -76,7 +77,7 @@ static void put_state(struct inspect *in)
 	json_put_bool(w, "OOMKilled", status->flags & CONTAINER_OOM_KILLED);
 	json_put_bool(w, "Dead", false);
 	json_put_integer(w, "Pid", running ? status->pid : 0);
-	json_put_integer(w, "ExitCode", running ? 0 : status->exit_code);
+	json_put_integer(w, "ExitCode", running ? 0 : state == CONTROL_LOST ? 255 : status->exit_code);
 	json_put_string(w, "Error", "");
 	put_instant(w, "StartedAt", status->started);
 	put_instant(w, "FinishedAt", status->finished);
@@ -189,6 +190,7 @@ static void put_pairs(struct inspect *in, const char *key, const struct strings 
 
 static void put_host_config(struct inspect *in)
 {
+	static const char *const none[] = {NULL};
 	const struct container_config *c = &in->config;
 	struct json_writer *w = in->w;
 
@@ -237,6 +239,9 @@ static void put_host_config(struct inspect *in)
 	put_limits(in);
 	if (c->init)
 		json_put_bool(w, "Init", true);
+	bool open = c->privileged || c->unconfined_paths;
+	json_put_strings(w, "MaskedPaths", open ? none : spec_masked_paths);
+	json_put_strings(w, "ReadonlyPaths", open ? none : spec_readonly_paths);
 	json_end_object(w);
 }
 
@@ -394,11 +399,6 @@ int engine_container_inspect(struct engine *engine, struct container *container,
 {
 	struct inspect in = {.engine = engine, .container = container, .w = w};
 
-	if (control_observe(engine, container) == CONTROL_LOST) {
-		control_settle(engine, container);
-		if (!container_read(&engine->containers, container->slot, container))
-			return err_set(e, ERR_NOT_FOUND, 0, "No such container: %s", container->id);
-	}
 	auto_close int dir = container_open_dir(&engine->containers, container, e);
 	if (dir < 0 || container_config_load(engine->arena, dir, &in.config, e) < 0)
 		return -1;

@@ -54,7 +54,7 @@ static const struct spec_mount system_mounts[] = {
 		.engine = true},
 };
 
-static const char *const masked_paths[] = {
+const char *const spec_masked_paths[] = {
 	"/proc/acpi",
 	"/proc/asound",
 	"/proc/interrupts",
@@ -85,7 +85,7 @@ static const char *const masked_paths[] = {
 	NULL,
 };
 
-static const char *const readonly_paths[] = {
+const char *const spec_readonly_paths[] = {
 	"/proc/bus",
 	"/proc/fs",
 	"/proc/irq",
@@ -364,8 +364,8 @@ int spec_build(struct arena *arena, const struct container_config *config, const
 			},
 	};
 	if (!config->privileged && !config->unconfined_paths) {
-		spec->masked_paths = masked_paths;
-		spec->readonly_paths = readonly_paths;
+		spec->masked_paths = spec_masked_paths;
+		spec->readonly_paths = spec_readonly_paths;
 	}
 	build_mounts(arena, config, host, spec);
 	build_devices(arena, config, host, spec);

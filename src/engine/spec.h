@@ -11,6 +11,10 @@
 #include "engine/container.h"
 #include "oci/spec.h"
 
+/* What the default sandbox hides, and what it makes read-only; NULL at the end. */
+extern const char *const spec_masked_paths[];
+extern const char *const spec_readonly_paths[];
+
 struct spec_host {
 	const char *files;   /* folder on the host with hosts, hostname, resolv.conf; NULL: none */
 	bool user_namespace; /* the engine has the rights of an ordinary user */

@@ -112,38 +112,54 @@ static int check_platform(const struct create_options *options, const struct ima
 	return err_hint(e, "pull it for this host: brig pull --platform %s %s", ours, options->image);
 }
 
-/* Sees to it that the image is here, by a pull if that is what the user wants. */
-static int fetch(struct engine *engine, const struct create_options *options, struct err *e)
+static int pull(struct engine *engine, const struct create_options *options, struct err *e)
 {
 	const struct create_watch *watch = &options->watch;
 	struct reference reference;
 	struct pull_result result;
-	struct image image;
 
-	if (options->pull != CREATE_PULL_ALWAYS) {
-		if (image_find(&engine->store, engine->arena, options->image, &image, e) == 0)
-			return 0;
-		if (e->kind != ERR_NOT_FOUND || options->pull == CREATE_PULL_NEVER ||
-			reference_is_serial(options->image))
-			return -1;
-	}
 	if (reference_parse(engine->arena, options->image, &reference, e) < 0)
 		return -1;
 	if (!reference.tag && !reference.digest)
 		reference.tag = "latest";
 	if (options->pull == CREATE_PULL_MISSING && watch->missing)
 		watch->missing(watch->context, reference_familiar(engine->arena, &reference));
-	struct pull_options pull = {
+	struct pull_options wanted = {
 		.reference = options->image,
 		.platform = options->platform,
 		.tell = watch->tell,
 		.context = watch->context,
 	};
-	if (engine_pull(&engine->store, engine->config, engine->arena, &pull, &result, e) < 0)
+	if (engine_pull(&engine->store, engine->config, engine->arena, &wanted, &result, e) < 0)
 		return -1;
 	if (watch->pulled)
 		watch->pulled(watch->context, &result);
 	return 0;
+}
+
+/* Finds the image, by a pull if that is what the user wants. images/lock is held shared
+ * when this succeeds: from the look at the image until the container's record names it,
+ * rmi has to wait. */
+static int find_image(
+	struct engine *engine, const struct create_options *options, struct image *image, struct err *e)
+{
+	struct store *store = &engine->store;
+
+	if (options->pull == CREATE_PULL_ALWAYS && pull(engine, options, e) < 0)
+		return -1;
+	if (store_lock_images(store, STORE_SHARED, e) < 0)
+		return -1;
+	if (image_find(store, engine->arena, options->image, image, e) == 0)
+		return 0;
+	store_unlock_images(store);
+	if (options->pull != CREATE_PULL_MISSING || e->kind != ERR_NOT_FOUND ||
+		reference_is_serial(options->image) || pull(engine, options, e) < 0 ||
+		store_lock_images(store, STORE_SHARED, e) < 0)
+		return -1;
+	if (image_find(store, engine->arena, options->image, image, e) == 0)
+		return 0;
+	store_unlock_images(store);
+	return -1;
 }
 
 /* With the container claimed: its root file system and its document. */
@@ -176,14 +192,10 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	struct oci_config image_document;
 	struct image image;
 
-	if (fetch(engine, options, e) < 0)
-		return -1;
-	/* From the look at the image until the container's record names it: rmi waits. */
-	if (store_lock_images(store, STORE_SHARED, e) < 0)
+	if (find_image(engine, options, &image, e) < 0)
 		return -1;
 	*config = options->config;
-	if (image_find(store, arena, options->image, &image, e) < 0 ||
-		check_platform(options, &image, e) < 0 ||
+	if (check_platform(options, &image, e) < 0 ||
 		image_config(store, arena, &image, &image_document, e) < 0 ||
 		merge(arena, options, &image_document, config, e) < 0 ||
 		driver_use(store, engine->config->driver, e) < 0) {

@@ -274,12 +274,12 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 	if (attach_network(launch, e) < 0 || write_hosts(launch, files, e) < 0)
 		return -1;
 	log_trace("monitor", "network attached");
-	if (write_running(launch, e) < 0 || runtime_go(&launch->process, &launch->console, e) < 0)
-		return -1;
-	log_trace("monitor", "executed");
 	char namespace[40];
 	snprintf(namespace, sizeof namespace, "/proc/%d/ns/mnt", (int)launch->process.pid);
 	launch->mounts = fd_open(AT_FDCWD, namespace, O_RDONLY, 0);
+	if (write_running(launch, e) < 0 || runtime_go(&launch->process, &launch->console, e) < 0)
+		return -1;
+	log_trace("monitor", "executed");
 	return 0;
 }
 

@@ -25,7 +25,8 @@
 #include "engine/launch.h"
 #include "engine/logs.h"
 
-enum { CLIENTS = 16, CHUNK = 32 * 1024, BACKLOG = 64 };
+/* SETTLE: milliseconds without news after which the monitor makes itself at home. */
+enum { CLIENTS = 16, CHUNK = 32 * 1024, BACKLOG = 64, SETTLE = 10 };
 
 /* Somebody attached, or waiting for the end. pipes are their output; -1 where they want
  * none or have gone. */
@@ -250,10 +251,25 @@ static void listen_for_clients(struct monitor *monitor)
 	monitor->listener = fd;
 }
 
+/* The monitor holds on to nothing of its caller's but the trace. */
+static void let_go(void)
+{
+	int null = fd_open(AT_FDCWD, "/dev/null", O_RDWR, 0);
+	if (null < 0)
+		return;
+	for (int i = 0; i < 3; i++)
+		if (i != STDERR_FILENO || !log_traced())
+			dup2(null, i);
+	close(null);
+	/* A working folder would keep its file system from being unmounted. */
+	if (chdir("/") < 0)
+		return;
+}
+
 /* Returns when the container has ended and its output was read to the end. */
 static void look_after(struct monitor *monitor)
 {
-	bool alive = true;
+	bool alive = true, settled = false;
 
 	while (alive || monitor->outputs[0] >= 0 || monitor->outputs[1] >= 0) {
 		struct pollfd polls[4 + 3 * CLIENTS];
@@ -274,7 +290,14 @@ static void look_after(struct monitor *monitor)
 					.fd = client->pending[k].length ? client->pipes[k] : -1,
 					.events = POLLOUT};
 		}
-		if (poll(polls, count, -1) < 0)
+		/* Most containers that CI runs are gone before anybody could come for them. */
+		int ready = poll(polls, count, settled ? -1 : SETTLE);
+		if (ready == 0 && !settled) {
+			let_go();
+			listen_for_clients(monitor);
+			settled = true;
+		}
+		if (ready <= 0)
 			continue;
 		bool read_something = false;
 		for (int i = 0; i < 2; i++)
@@ -371,21 +394,6 @@ static void finish(struct monitor *monitor, int exit_code)
 	log_trace("monitor", "cleaned up");
 }
 
-/* The monitor holds on to nothing of its caller's but the trace. */
-static void let_go(void)
-{
-	int null = fd_open(AT_FDCWD, "/dev/null", O_RDWR, 0);
-	if (null < 0)
-		return;
-	for (int i = 0; i < 3; i++)
-		if (i != STDERR_FILENO || !log_traced())
-			dup2(null, i);
-	close(null);
-	/* A working folder would keep its file system from being unmounted. */
-	if (chdir("/") < 0)
-		return;
-}
-
 static void ignore_signals(void)
 {
 	static const int ignored[] = {
@@ -425,8 +433,9 @@ static _Noreturn void monitor_run(struct monitor *monitor, const int stdio[3])
 	fd_send(monitor->clients[0].socket, &message, offsetof(struct monitor_message, err), &console,
 		console >= 0);
 	log_trace("monitor", "running");
-	let_go();
-	listen_for_clients(monitor);
+	/* Whoever reads our caller's output to its end must not wait for us. */
+	if (monitor->clients[0].pipes[0] < 0)
+		let_go();
 	look_after(monitor);
 	finish(monitor, reap(monitor));
 	_exit(0);

@@ -56,7 +56,8 @@ int runtime_create(const struct runtime_options *options, struct runtime_process
 {
 	bool grouped = options->cgroup_path != NULL;
 	/* On v2 the child is born in its cgroup, since moving it costs a grace period of the
-	 * kernel's; on v1 it starts on its mounts while its cgroups are made. */
+	 * kernel's; on v1 it starts on its mounts while its cgroups are made, and then moves
+	 * itself, which alone needs no grace period there. */
 	bool before = grouped && options->cgroup_host->version == 2;
 	int rc = 0;
 
@@ -66,12 +67,9 @@ int runtime_create(const struct runtime_options *options, struct runtime_process
 			options->cgroup_host, options->cgroup_path, options->limits, &process->cgroup, e);
 	if (rc == 0)
 		rc = clone_child(options, process, e);
-	if (rc == 0 && grouped && !before) {
+	if (rc == 0 && grouped && !before)
 		rc = cgroup_create(
 			options->cgroup_host, options->cgroup_path, options->limits, &process->cgroup, e);
-		if (rc == 0)
-			rc = cgroup_join(&process->cgroup, process->pid, e);
-	}
 	if (rc == 0) {
 		rc = sync_send(process->sync, SYNC_MAPPED, (int)process->cgroup.joined, NULL, -1);
 		/* EPIPE: the child has failed already, and says why when it is next waited for. */

@@ -31,10 +31,9 @@ static int run_steps(const struct runtime_exec *options, int sync, struct err *e
 	auto_close int null = fd_open(AT_FDCWD, "/dev/null", O_RDWR, 0);
 	if (!process->terminal && init_set_stdio(options->stdio, null, e) < 0)
 		return -1;
-	/* First: from here on we count as the container's. */
-	int rc = sync_wait(sync, SYNC_MAPPED, NULL, NULL, e);
-	if (rc)
-		return rc < 0 ? -1 : err_set(e, ERR_SYSTEM, 0, "the engine went away");
+	/* First: from here on we count as the container's. On v2 we were born there. */
+	if (options->cgroup && options->cgroup->fd < 0 && cgroup_join(options->cgroup, 0, e) < 0)
+		return -1;
 	/* The mount namespace brings the container's root and working folder with it. */
 	if (setns(options->pidfd, NAMESPACES) < 0)
 		return err_errno(e, errno, "cannot join the container's namespaces");
@@ -47,7 +46,7 @@ static int run_steps(const struct runtime_exec *options, int sync, struct err *e
 			return -1;
 		close_fd(&mounts.devpts);
 	}
-	rc = sync_send(sync, SYNC_MOUNTED, 0, NULL, master);
+	int rc = sync_send(sync, SYNC_MOUNTED, 0, NULL, master);
 	if (rc < 0)
 		return err_errno(e, rc, "cannot talk to the engine");
 	close_fd(&master);
@@ -79,9 +78,7 @@ int runtime_exec(
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 	};
-	/* v2: it is born there. */
-	bool born = options->cgroup && options->cgroup->fd >= 0;
-	if (born) {
+	if (options->cgroup && options->cgroup->fd >= 0) {
 		args.flags |= KERNEL_CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)options->cgroup->fd;
 	}
@@ -101,13 +98,7 @@ int runtime_exec(
 	*process = (struct runtime_process){
 		.pid = pid, .pidfd = pidfd, .sync = steal_fd(&ours), .cgroup = {.fd = -1}};
 	close_fd(&theirs);
-	int rc = options->cgroup && !born ? cgroup_join(options->cgroup, pid, e) : 0;
-	if (rc == 0) {
-		rc = sync_send(process->sync, SYNC_MAPPED, 0, NULL, -1);
-		rc = rc < 0 && rc != -EPIPE ? err_errno(e, rc, "cannot talk to the new process") : 0;
-	}
-	if (rc == 0)
-		rc = runtime_go(process, console, e);
+	int rc = runtime_go(process, console, e);
 	if (rc < 0)
 		runtime_abandon(process);
 	return rc;

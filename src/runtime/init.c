@@ -179,14 +179,19 @@ static int run_steps(const struct runtime_options *options, int sync, struct err
 		return -1;
 	log_trace("child", "file systems mounted");
 
-	/* The parent has moved us into our cgroup: its folder becomes our namespace's root. */
+	/* Our cgroup stands: its folder becomes our namespace's root, so we move first. */
 	int joined = 0;
 	int rc = sync_wait(sync, SYNC_MAPPED, &joined, NULL, e);
 	if (rc)
 		return rc < 0 ? -1 : err_set(e, ERR_SYSTEM, 0, "the engine went away");
+	struct cgroup cgroup = {.host = options->cgroup_host, .fd = -1, .joined = (uint32_t)joined};
+	if (options->cgroup_path) {
+		snprintf(cgroup.path, sizeof cgroup.path, "%s", options->cgroup_path);
+		if (options->cgroup_host->version == 1 && cgroup_join(&cgroup, 0, e) < 0)
+			return -1;
+	}
 	if ((spec->new_namespaces & CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
 		return err_errno(e, errno, "cannot make a cgroup namespace");
-	struct cgroup cgroup = {.host = options->cgroup_host, .fd = -1, .joined = (uint32_t)joined};
 	if (options->cgroup_path && mounts_make_cgroup(&mounts, &cgroup, e) < 0)
 		return -1;
 	rc = sync_send(sync, SYNC_MOUNTED, 0, NULL, master);

@@ -10,8 +10,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -276,6 +278,9 @@ static void hard_links(void **state)
 		{"far down",
 			{F("1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/a",
 				 "1"),
+				F("o/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/"
+				  "7/8/a",
+					"2"),
 				D("x"),
 				H("x/b", "1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/"
 					 "4/5/6/7/8/a")},
@@ -287,6 +292,36 @@ static void hard_links(void **state)
 			continue;
 		check_rows(&rows[i], 1, UNPACK_WHITEOUTS_OVERLAY, NULL);
 	}
+}
+
+/* The same rows where there is no right to make a jail: names must not lead out all the same. */
+static void without_jail(void **state)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+		struct __user_cap_data_struct data[2];
+		struct place place = make_place();
+		struct archive a = {0};
+		struct unpack_result result;
+		struct err e;
+
+		syscall(SYS_capget, &header, data);
+		data[0].effective = data[0].permitted &= ~(1U << CAP_SYS_ADMIN);
+		if (syscall(SYS_capset, &header, data) < 0)
+			_exit(1);
+		archive_end(&a);
+		assert_int_equal(run(&place, &a, (struct unpack_options){0}, &result, &e), 0);
+		assert_false(result.jailed);
+		drop_place(&place);
+		names(state);
+		hard_links(state);
+		_exit(0);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void overlay_whiteouts(void **state)
@@ -804,6 +839,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test(hard_links),
+		cmocka_unit_test(without_jail),
 		cmocka_unit_test(overlay_whiteouts),
 		cmocka_unit_test(applied_whiteouts),
 		cmocka_unit_test(metadata),

@@ -17,7 +17,10 @@
 #include "base/auto.h"
 #include "base/kernel.h"
 
-enum { SEND_FDS = 8 };
+enum {
+	SEND_FDS = 8,
+	REMOVE_DEPTH = 100, /* folders that fd_remove_tree has open at once */
+};
 
 int fd_open(int dir, const char *name, int flags, mode_t mode)
 {
@@ -188,8 +191,28 @@ int fd_open_dir_made(int dir, const char *path, mode_t mode)
 	return rc < 0 ? rc : fd_open(dir, path, O_RDONLY | O_DIRECTORY, 0);
 }
 
-/* Empties the folder that fd names; fd is taken over. device guards against mounts. */
-static int empty_directory(int fd, dev_t device)
+/* A removal that is under way: its top folder, and the device that it keeps to. */
+struct removal {
+	int top;
+	dev_t device;
+	bool lifted; /* something was put into the top folder */
+};
+
+/* Takes a folder that lies too deep out of its own: it becomes one of the top folder's. */
+static int lift(struct removal *removal, int folder, const char *name)
+{
+	char lifted[32];
+	uint64_t random;
+
+	fd_random(&random, sizeof random);
+	snprintf(lifted, sizeof lifted, ".rm.%016llx", (unsigned long long)random);
+	removal->lifted = true;
+	return renameat(folder, name, removal->top, lifted) < 0 ? -errno : 0;
+}
+
+/* Empties the folder that fd names; fd is taken over. Whoever fills a folder decides how
+ * deep it is, so that descriptors and stack must not follow: see lift(). */
+static int empty_directory(struct removal *removal, int fd, unsigned depth)
 {
 	DIR *stream = fdopendir(fd);
 	if (!stream) {
@@ -200,31 +223,36 @@ static int empty_directory(int fd, dev_t device)
 	int rc = 0;
 	struct dirent *entry;
 	while (rc == 0 && (errno = 0, entry = readdir(stream))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+		const char *name = entry->d_name;
+		if (!strcmp(name, ".") || !strcmp(name, ".."))
 			continue;
 		if (entry->d_type != DT_DIR) {
-			if (unlinkat(dirfd(stream), entry->d_name, 0) == 0 || errno == ENOENT)
+			if (unlinkat(dirfd(stream), name, 0) == 0 || errno == ENOENT)
 				continue;
 			if (errno != EISDIR && errno != EPERM) {
 				rc = -errno;
 				break;
 			}
 		}
-		int child = fd_open(dirfd(stream), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-		if (child == -EACCES && fchmodat(dirfd(stream), entry->d_name, 0700, 0) == 0)
-			child = fd_open(dirfd(stream), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (depth == REMOVE_DEPTH) {
+			rc = lift(removal, dirfd(stream), name);
+			continue;
+		}
+		int child = fd_open(dirfd(stream), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (child == -EACCES && fchmodat(dirfd(stream), name, 0700, 0) == 0)
+			child = fd_open(dirfd(stream), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 		if (child < 0) {
 			rc = child == -ENOENT ? 0 : child;
 			continue;
 		}
 		struct stat st;
-		if (fstat(child, &st) < 0 || st.st_dev != device) {
+		if (fstat(child, &st) < 0 || st.st_dev != removal->device) {
 			close(child);
 			rc = -EXDEV;
 			break;
 		}
-		rc = empty_directory(child, device);
-		if (rc == 0 && unlinkat(dirfd(stream), entry->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		rc = empty_directory(removal, child, depth + 1);
+		if (rc == 0 && unlinkat(dirfd(stream), name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 			rc = -errno;
 	}
 	if (rc == 0 && errno)
@@ -244,19 +272,25 @@ int fd_remove_tree(int dir, const char *name)
 		return 0;
 	if (errno != ENOTEMPTY && errno != EEXIST)
 		return -errno;
-	int fd = fd_open(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
+	auto_close int top = fd_open(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (top < 0)
+		return top == -ENOENT ? 0 : top;
 	struct stat st;
-	if (fstat(fd, &st) < 0) {
-		int rc = -errno;
-		close(fd);
-		return rc;
+	if (fstat(top, &st) < 0)
+		return -errno;
+	struct removal removal = {.top = top, .device = st.st_dev};
+	for (;;) {
+		removal.lifted = false;
+		int fd = fd_open(top, ".", O_RDONLY | O_DIRECTORY, 0);
+		int rc = fd < 0 ? fd : empty_directory(&removal, fd, 0);
+		if (rc < 0)
+			return rc;
+		if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+			return 0;
+		/* What was lifted out of the depths has come to lie here. */
+		if (!removal.lifted)
+			return -errno;
 	}
-	int rc = empty_directory(fd, st.st_dev);
-	if (rc == 0 && unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		rc = -errno;
-	return rc;
 }
 
 int fd_pipe(int ends[2], int flags)

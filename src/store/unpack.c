@@ -165,7 +165,7 @@ static int install_filter(void)
 	/* clang-format off */
 	static const char *const calls[] = {
 		"read", "write", "pwrite64", "close", "openat", "openat2", "mkdirat", "mknodat", "symlinkat",
-		"linkat", "unlinkat", "fchmod", "fchmodat", "fchown", "fchownat", "fsetxattr", "utimensat",
+		"linkat", "unlinkat", "renameat", "renameat2", "fchmod", "fchmodat", "fchown", "fchownat", "fsetxattr", "utimensat",
 		"ftruncate", "fstat", "newfstatat", "statx", "getdents64", "lseek", "fcntl", "munmap", "mremap",
 		"madvise", "brk", "getrandom", "exit", "exit_group", "rt_sigreturn", "rt_sigprocmask",
 		"restart_syscall", "clock_gettime", "futex", "gettid", "getpid",

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -124,6 +125,35 @@ static void fd_paths_stay_inside(void **state)
 	assert_int_equal(faccessat(dir, "a", F_OK, 0), -1);
 }
 
+/* Deeper than a process may have descriptors, as a container can leave it. */
+static void fd_remove_tree_is_not_bound_by_depth(void **state)
+{
+	enum { DEPTH = 3000 };
+	struct rlimit before, few;
+	auto_close int dir = fd_open(AT_FDCWD, *state, O_RDONLY | O_DIRECTORY, 0);
+	int fd = fd_open(dir, ".", O_RDONLY | O_DIRECTORY, 0);
+
+	for (int i = 0; i < DEPTH; i++) {
+		const char *name = i ? "d" : "deep";
+		assert_int_equal(mkdirat(fd, name, 0755), 0);
+		int next = fd_open(fd, name, O_RDONLY | O_DIRECTORY, 0);
+		if (i % 100 == 50)
+			assert_int_equal(symlinkat("/etc", next, "link"), 0);
+		close(fd);
+		fd = next;
+		assert_true(fd >= 0);
+	}
+	close(fd);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = 160;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	int rc = fd_remove_tree(dir, "deep");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(rc, 0);
+	assert_int_equal(faccessat(dir, "deep", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +163,8 @@ int main(void)
 		cmocka_unit_test(buf_grows_and_ends_with_nul),
 		cmocka_unit_test_setup_teardown(fd_replace_and_read, folder_make, folder_remove),
 		cmocka_unit_test_setup_teardown(fd_paths_stay_inside, folder_make, folder_remove),
+		cmocka_unit_test_setup_teardown(
+			fd_remove_tree_is_not_bound_by_depth, folder_make, folder_remove),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

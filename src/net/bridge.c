@@ -231,6 +231,7 @@ static int ensure_bridge(struct host *host, struct link *bridge, struct address_
 	struct netlink_batch up = NETLINK_BATCH(room);
 	if (!addressed)
 		link_put_address(&up, bridge->index, own->address, own->prefix);
+	link_put_bridge_rules(&up, bridge->index);
 	link_put_up(&up, bridge->index, LINK_GROUP_BRIDGE);
 	result = netlink_run(&host->route, &up, NULL);
 	if (result < 0 && result != -EEXIST)

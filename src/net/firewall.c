@@ -52,8 +52,6 @@
  *			ether type ip iifname . ether saddr . ip saddr @sources accept
  *			(arp of IPv4 over ethernet, whose sender is what the port may be) accept
  *			counter drop }
- *		chain input { type filter hook input priority -300
- *			iifgroup PORT ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 counter drop }
  *	}
  *
  * An accept here ends only brig's own chains: whoever else drops in theirs still drops
@@ -62,8 +60,7 @@
  * The ports are known by their interface group, so that another engine's veths are never
  * touched. From them nothing but IPv4 and ARP passes, from the right port, MAC and address
  * only; so neither router advertisements nor neighbour discovery come out of a container
- * on a network without IPv6. The second bridge chain is there because frames to the
- * reserved group addresses skip prerouting, and yet teach the bridge their sender.
+ * on a network without IPv6.
  */
 #include "net/firewall.h"
 
@@ -83,7 +80,7 @@
 /* Rules of the tables as built below; firewall_probe counts them. */
 #define BASE_RULES   18
 #define BRIDGE_RULES 6
-#define PORT_RULES   5
+#define PORT_RULES   4
 
 #define CT_ESTABLISHED 2u
 #define CT_RELATED     4u
@@ -109,7 +106,6 @@ static const struct nft_place nat_in = {NFT_FAMILY_INET, TABLE, "nat_in"};
 static const struct nft_place nat_local = {NFT_FAMILY_INET, TABLE, "nat_local"};
 static const struct nft_place publish = {NFT_FAMILY_INET, TABLE, "publish"};
 static const struct nft_place ports_in = {NFT_FAMILY_BRIDGE, TABLE, "prerouting"};
-static const struct nft_place ports_local = {NFT_FAMILY_BRIDGE, TABLE, "input"};
 
 static const struct nft_set inet_sets[] = {
 	{.name = "bridges", .key_type = NFT_TYPE_IFNAME, .key_size = 16, .id = 1, .host_order = true},
@@ -389,8 +385,6 @@ static void ether_type(struct netlink_batch *batch, uint16_t type)
 static void put_ports(struct netlink_batch *batch)
 {
 	static const unsigned char arp_ipv4[6] = {0, 1, 8, 0, 6, 4};
-	static const unsigned char group_mask[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xf0};
-	static const unsigned char group[6] = {0x01, 0x80, 0xc2};
 
 	nft_set(batch, NFT_FAMILY_BRIDGE, TABLE, &source_set);
 	nft_base_chain(batch, &ports_in, "filter", NFT_HOOK_PREROUTING, -300);
@@ -409,14 +403,6 @@ static void put_ports(struct netlink_batch *batch)
 	sender_allowed(batch, NFT_PAYLOAD_NETWORK_HEADER, ARP_SENDER_MAC, ARP_SENDER_ADDR);
 	ends_with(batch, NFT_VERDICT_ACCEPT);
 	nft_rule(batch, &ports_in, false);
-	ends_with(batch, NFT_VERDICT_DROP);
-
-	nft_base_chain(batch, &ports_local, "filter", NFT_HOOK_INPUT, -300);
-	nft_rule(batch, &ports_local, false);
-	port_group(batch, NFT_CMP_EQ);
-	nft_payload(batch, NFT_PAYLOAD_LL_HEADER, 0, 6, NFT_WORD(0));
-	nft_mask(batch, NFT_WORD(0), group_mask, sizeof group_mask);
-	nft_cmp(batch, NFT_CMP_EQ, NFT_WORD(0), group, sizeof group);
 	ends_with(batch, NFT_VERDICT_DROP);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <linux/if_addr.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/netconf.h>
 #include <linux/rtnetlink.h>
@@ -94,7 +95,7 @@ void link_put_find(struct netlink_batch *batch, const char *name)
 
 void link_put_veth(struct netlink_batch *batch, const struct link_veth *veth)
 {
-	struct ifinfomsg info = {.ifi_family = AF_UNSPEC, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+	struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
 
 	put_header(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info);
 	netlink_put_string(batch, IFLA_IFNAME, veth->host_name);
@@ -110,7 +111,7 @@ void link_put_veth(struct netlink_batch *batch, const struct link_veth *veth)
 	netlink_put_string(batch, IFLA_INFO_KIND, "veth");
 	netlink_nest(batch, IFLA_INFO_DATA);
 	/* The inner end cannot be set up here: it is opened before its peer is known (-ENOTCONN). */
-	netlink_nest_with(batch, VETH_INFO_PEER, &(struct ifinfomsg){.ifi_family = AF_UNSPEC}, sizeof info);
+	netlink_nest_with(batch, VETH_INFO_PEER, &info, sizeof info);
 	netlink_put_string(batch, IFLA_IFNAME, veth->inner_name);
 	netlink_put(batch, IFLA_ADDRESS, veth->inner_mac, sizeof veth->inner_mac);
 	netlink_put_u32(batch, veth->pid ? IFLA_NET_NS_PID : IFLA_NET_NS_FD,
@@ -122,6 +123,20 @@ void link_put_veth(struct netlink_batch *batch, const struct link_veth *veth)
 	netlink_nest_end(batch);
 	netlink_nest_end(batch);
 	netlink_nest_end(batch);
+
+	/* Before it is up: no IPv6 address for the port itself, and so none of the reports and
+	 * solicitations that the host would send into every container. */
+	put_header(batch, RTM_NEWLINK, 0, &info);
+	netlink_put_string(batch, IFLA_IFNAME, veth->host_name);
+	netlink_nest(batch, IFLA_AF_SPEC);
+	netlink_nest(batch, AF_INET6);
+	netlink_put_u8(batch, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	netlink_nest_end(batch);
+	netlink_nest_end(batch);
+
+	info.ifi_flags = info.ifi_change = IFF_UP;
+	put_header(batch, RTM_NEWLINK, 0, &info);
+	netlink_put_string(batch, IFLA_IFNAME, veth->host_name);
 }
 
 void link_put_bridge(struct netlink_batch *batch, const char *name, const uint8_t mac[6], uint32_t mtu)
@@ -144,6 +159,20 @@ void link_put_bridge(struct netlink_batch *batch, const char *name, const uint8_
 	netlink_nest_end(batch);
 }
 
+void link_put_bridge_rules(struct netlink_batch *batch, int index)
+{
+	struct ifinfomsg info = {.ifi_family = AF_UNSPEC, .ifi_index = index};
+	uint32_t no_link_local_learning[2] = {1u << BR_BOOLOPT_NO_LL_LEARN, 1u << BR_BOOLOPT_NO_LL_LEARN};
+
+	put_header(batch, RTM_NEWLINK, 0, &info);
+	netlink_nest(batch, IFLA_LINKINFO);
+	netlink_put_string(batch, IFLA_INFO_KIND, "bridge");
+	netlink_nest(batch, IFLA_INFO_DATA);
+	netlink_put(batch, IFLA_BR_MULTI_BOOLOPT, no_link_local_learning, sizeof no_link_local_learning);
+	netlink_nest_end(batch);
+	netlink_nest_end(batch);
+}
+
 void link_put_up(struct netlink_batch *batch, int index, uint32_t group)
 {
 	struct ifinfomsg info = {
@@ -152,6 +181,16 @@ void link_put_up(struct netlink_batch *batch, int index, uint32_t group)
 	put_header(batch, RTM_NEWLINK, 0, &info);
 	if (group)
 		netlink_put_u32(batch, IFLA_GROUP, group);
+}
+
+void link_put_hairpin(struct netlink_batch *batch, int index)
+{
+	struct ifinfomsg info = {.ifi_family = AF_BRIDGE, .ifi_index = index};
+
+	put_header(batch, RTM_SETLINK, 0, &info);
+	netlink_nest(batch, IFLA_PROTINFO);
+	netlink_put_u8(batch, IFLA_BRPORT_MODE, 1);
+	netlink_nest_end(batch);
 }
 
 void link_put_delete(struct netlink_batch *batch, const char *name)

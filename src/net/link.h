@@ -46,11 +46,20 @@ struct link_veth {
 	uint8_t inner_mac[6];
 };
 
-/* A veth pair, both ends up, the host's a port of the bridge, the other in netns. */
+/* Three messages that make a veth pair: the host's end up and a port of the bridge, the
+ * other in netns and still down. The first is answered with -EEXIST where the name is
+ * taken. */
 void link_put_veth(struct netlink_batch *batch, const struct link_veth *veth);
 void link_put_bridge(struct netlink_batch *batch, const char *name, const uint8_t mac[6], uint32_t mtu);
+/* Has a bridge learn no sender from frames to the reserved group addresses: those pass no
+ * netfilter hook, so that a container could steal its neighbour's frames with one. */
+void link_put_bridge_rules(struct netlink_batch *batch, int index);
 /* Changes an existing interface, by index: up, and the group where it is not 0. */
 void link_put_up(struct netlink_batch *batch, int index, uint32_t group);
+/* Lets a bridge's port have frames back that came from it. A container with a published port
+ * needs that to reach itself by the host's address, where the kernel filters what is
+ * bridged (br_netfilter): such a packet is turned round without leaving the bridge. */
+void link_put_hairpin(struct netlink_batch *batch, int index);
 void link_put_delete(struct netlink_batch *batch, const char *name);
 void link_put_address(struct netlink_batch *batch, int index, uint32_t address, unsigned prefix);
 /* The default route; gateway 0 is none, straight out of the interface. */

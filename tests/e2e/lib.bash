@@ -99,7 +99,7 @@ wait_until() {
 	local deadline=$((SECONDS + $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		((SECONDS < deadline)) || fail "never came true: $*"
+		((SECONDS < deadline)) || { fail "never came true: $*"; return 1; }
 		sleep 0.05
 	done
 }

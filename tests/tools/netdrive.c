@@ -118,6 +118,17 @@ static int publish(char **words, bool add)
 		return 2;
 	port.host = ntohl(a.s_addr);
 	port.container = ntohl(b.s_addr);
+	if (add) {
+		NETLINK_ROOM(room, 64);
+		struct netlink_batch batch = NETLINK_BATCH(room);
+		char name[LINK_NAME_SIZE];
+		firewall_port_name(port.container, name);
+		netlink_open(&nl, NETLINK_ROUTE);
+		link_put_hairpin(&batch, link_index(nl.fd, name));
+		int hairpin = netlink_run(&nl, &batch, NULL);
+		printf("hairpin=%d %s\n", hairpin, nl.reason);
+		netlink_close(&nl);
+	}
 	int result = netlink_open(&nl, NETLINK_NETFILTER);
 	if (result == 0)
 		result = add ? firewall_publish(&nl, &port) : firewall_unpublish(&nl, &port);

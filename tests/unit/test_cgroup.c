@@ -842,6 +842,10 @@ static void check_memory(void)
 	CHECK(cgroup_update(&cg, &more, &e) == 0);
 	cgroup_read_stats(&cg, &stats, &e);
 	CHECK(stats.memory_limit == 64 * MIB);
+	more = (struct cgroup_limits){.memory = 128 * MIB, .memory_swap = CGROUP_UNLIMITED};
+	CHECK(cgroup_update(&cg, &more, &e) == 0);
+	more = (struct cgroup_limits){.memory = 16 * MIB, .memory_swap = 16 * MIB};
+	CHECK(cgroup_update(&cg, &more, &e) == 0);
 	CHECK(cgroup_remove(&cg, &e) == 0);
 	cgroup_close(&cg);
 }

@@ -299,7 +299,28 @@ static void test_too_large(void **state)
 	arena_free(&arena);
 }
 
-/* Numbers of the ABI that is left out do not fall into its neighbour. */
+/* A filter that is one action, for each choice of ABIs; numbers of an ABI that is left out
+ * do not fall into its neighbour. */
+static void test_no_rules(void **state)
+{
+	(void)state;
+	uint64_t args[6] = {0};
+
+	for (uint32_t wanted = 0; wanted < 64; wanted++) {
+		struct arena arena = {0};
+		struct seccomp_profile profile = {
+			.default_action = SECCOMP_LOG, .other_abi_action = SECCOMP_TRAP, .abis = wanted};
+		struct seccomp_program program;
+		assert_int_equal(seccomp_compile(&profile, &arena, &program), 0);
+		for (unsigned abi = 0; abi < unit_count(abis); abi++) {
+			int64_t number = seccomp_number((unsigned)seccomp_find("close"), abis[abi].bit);
+			assert_int_equal(run(&program, abi, number, args),
+				wanted & abis[abi].bit ? SECCOMP_LOG : SECCOMP_TRAP);
+		}
+		arena_free(&arena);
+	}
+}
+
 static void test_past_newest(void **state)
 {
 	(void)state;
@@ -707,6 +728,7 @@ int main(void)
 #endif
 		cmocka_unit_test(test_random_profiles),
 		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_no_rules),
 		cmocka_unit_test(test_past_newest),
 		cmocka_unit_test(test_against_libseccomp),
 		cmocka_unit_test(test_policy),

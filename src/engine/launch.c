@@ -19,6 +19,7 @@
 #include "base/kernel.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "engine/devices.h"
 #include "engine/spec.h"
 #include "store/driver.h"
 
@@ -237,6 +238,8 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 		.rows = launch->rows,
 		.columns = launch->columns,
 	};
+	if (launch->config->privileged && !engine->user_namespace)
+		host.devices = devices_of_host(arena, &host.devices_count);
 	if (spec_build(arena, launch->config, &host, &spec, e) < 0)
 		return -1;
 	log_trace("monitor", "spec made");

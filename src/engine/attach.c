@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
@@ -139,7 +140,7 @@ static void write_input(struct copier *copier)
 }
 
 /* In pieces that a pipe which polls writable takes without blocking us. */
-static int write_user(struct copier *copier, int stream)
+static int write_user(struct copier *copier, int stream, struct err *e)
 {
 	struct buf *buf = &copier->to_user[stream];
 	ssize_t n = write(
@@ -147,8 +148,10 @@ static int write_user(struct copier *copier, int stream)
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 0;
+	if (n < 0 && errno == EPIPE)
+		return 1;
 	if (n < 0)
-		return -errno;
+		return err_errno(e, errno, "cannot write to standard %s", stream ? "error" : "output");
 	consume(buf, (size_t)n);
 	return 0;
 }
@@ -251,12 +254,14 @@ static int copy(struct copier *copier, int signals, enum attach_end *end, int *e
 		if (polls[2].revents)
 			read_container(copier, &client->error, 1);
 		for (int i = 0; i < 2; i++) {
-			int rc = polls[3 + i].revents ? write_user(copier, i) : 0;
-			if (rc < 0) {
-				/* Our reader is gone: so are we, as docker's client; the container goes on.
-				 */
-				copier->to_user[i].length = 0;
-				close_fd(i ? &client->error : &client->output);
+			int rc = polls[3 + i].revents ? write_user(copier, i, e) : 0;
+			if (rc < 0)
+				return -1;
+			if (rc > 0) {
+				/* Our reader is gone: so are we; the container goes on. */
+				*end = ATTACH_DETACHED;
+				*exit_code = 128 + SIGPIPE;
+				return 0;
 			}
 		}
 		if (polls[5].revents)
@@ -292,6 +297,7 @@ int attach_run(struct monitor_client *client, const struct attach_options *optio
 	int *exit_code, struct err *e)
 {
 	struct copier copier = {.client = client, .options = options, .input_open = options->input};
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, pipe_before;
 	struct termios before, raw;
 	sigset_t set, mask;
 	bool restore = false;
@@ -301,6 +307,8 @@ int attach_run(struct monitor_client *client, const struct attach_options *optio
 	auto_close int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals < 0)
 		return err_errno(e, errno, "cannot wait for signals");
+	/* A container that reads no further is no reason for us to end. */
+	sigaction(SIGPIPE, &ignore, &pipe_before);
 	if (client->input >= 0)
 		fcntl(client->input, F_SETFL, O_NONBLOCK);
 	if (options->terminal && options->input && tcgetattr(STDIN_FILENO, &before) == 0) {
@@ -313,6 +321,7 @@ int attach_run(struct monitor_client *client, const struct attach_options *optio
 	int rc = copy(&copier, signals, end, exit_code, e);
 	if (restore)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+	sigaction(SIGPIPE, &pipe_before, NULL);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	buf_free(&copier.to_user[0]);
 	buf_free(&copier.to_user[1]);

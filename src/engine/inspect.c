@@ -6,6 +6,7 @@
  */
 #include "engine/inspect.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/auto.h"
@@ -175,12 +176,26 @@ static void put_tmpfs(struct inspect *in)
 		json_end_object(in->w);
 }
 
-/* KEY=VALUE words as an object. */
+/* By what stands before the "=", in bytes. */
+static int by_key(const void *a, const void *b)
+{
+	const char *left = *(const char *const *)a, *right = *(const char *const *)b;
+	size_t x = strcspn(left, "="), y = strcspn(right, "=");
+	int order = memcmp(left, right, x < y ? x : y);
+	return order ? order : x < y ? -1 : x > y;
+}
+
+/* KEY=VALUE words as an object, sorted as Go prints its maps. */
 static void put_pairs(struct inspect *in, const char *key, const struct strings *pairs)
 {
+	const char **sorted = arena_array(in->engine->arena, pairs->count + 1, sizeof *sorted);
+
+	for (size_t i = 0; i < pairs->count; i++)
+		sorted[i] = pairs->items[i];
+	qsort(sorted, pairs->count, sizeof *sorted, by_key);
 	json_begin_object(in->w, key);
 	for (size_t i = 0; i < pairs->count; i++) {
-		const char *pair = pairs->items[i], *equals = strchr(pair, '=');
+		const char *pair = sorted[i], *equals = strchr(pair, '=');
 		size_t length = equals ? (size_t)(equals - pair) : strlen(pair);
 		json_put_string(
 			in->w, arena_memdup(in->engine->arena, pair, length), equals ? equals + 1 : "");

@@ -10,7 +10,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/statfs.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -21,6 +22,26 @@
 
 enum { NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP };
 
+/* What is not given comes from the container's own null device: through the host's, which
+ * is another file, the container could change its mode for everybody. */
+static int set_stdio(const struct runtime_exec *options, struct err *e)
+{
+	int stdio[3] = {options->stdio[0], options->stdio[1], options->stdio[2]};
+	struct stat st;
+
+	if (stdio[0] >= 0 && stdio[1] >= 0 && stdio[2] >= 0)
+		return init_set_stdio(stdio, -1, e);
+	auto_close int null = fd_open(AT_FDCWD, "/dev/null", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	if (null < 0 || fstat(null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) {
+		err_set(e, ERR_INVALID, 0, "the container's /dev/null is not the null device");
+		return err_hint(e, "exec -i does without it");
+	}
+	for (int i = 0; i < 3; i++)
+		if (stdio[i] < 0)
+			stdio[i] = null;
+	return init_set_stdio(stdio, -1, e);
+}
+
 static int run_steps(const struct runtime_exec *options, int sync, struct err *e)
 {
 	const struct spec_process *process = options->process;
@@ -28,15 +49,14 @@ static int run_steps(const struct runtime_exec *options, int sync, struct err *e
 	int go;
 
 	setsid();
-	auto_close int null = fd_open(AT_FDCWD, "/dev/null", O_RDWR, 0);
-	if (!process->terminal && init_set_stdio(options->stdio, null, e) < 0)
-		return -1;
 	/* First: from here on we count as the container's. On v2 we were born there. */
 	if (options->cgroup && options->cgroup->fd < 0 && cgroup_join(options->cgroup, 0, e) < 0)
 		return -1;
 	/* The mount namespace brings the container's root and working folder with it. */
 	if (setns(options->pidfd, NAMESPACES) < 0)
 		return err_errno(e, errno, "cannot join the container's namespaces");
+	if (!process->terminal && set_stdio(options, e) < 0)
+		return -1;
 	auto_close int master = -1;
 	auto_close int slave = -1;
 	if (process->terminal) {

@@ -169,9 +169,14 @@ static int run_steps(const struct runtime_options *options, int sync, struct err
 	if (root < 0 || mounts_begin(&mounts, spec, root, e) < 0)
 		return -1;
 	log_trace("child", "root file system attached");
-	if (!spec->process.terminal && init_set_stdio(options->stdio, mounts.null, e) < 0)
-		return -1;
 	if (mounts_make(&mounts, e) < 0)
+		return -1;
+	/* From the container's own /dev, which is there now. */
+	auto_close int null =
+		mounts.null_is_own ? fcntl(mounts.null, F_DUPFD_CLOEXEC, 3) : mounts_null(&mounts);
+	if (null < 0)
+		return err_errno(e, null, "cannot open /dev/null");
+	if (!spec->process.terminal && init_set_stdio(options->stdio, null, e) < 0)
 		return -1;
 	auto_close int master = -1;
 	auto_close int slave = -1;

@@ -7,7 +7,8 @@
 /* The child: sets up everything and executes the command, or sends FAILED over sync. */
 _Noreturn void init_run(const struct runtime_options *options, int sync);
 
-/* 0, 1 and 2 become the given descriptors; one that is -1 becomes null. */
+/* 0, 1 and 2 become the given descriptors; one that is -1 is opened from null, an O_PATH
+ * descriptor of the null device. */
 int init_set_stdio(const int stdio[3], int null, struct err *e);
 /* The terminal's other end becomes 0, 1, 2 and controls the session. */
 int init_take_terminal(int slave, const struct spec_process *process, struct err *e);
@@ -24,8 +25,9 @@ struct mounts {
 	int root;   /* the attached root file system */
 	int proc;   /* the container's procfs, or -1 when none was mounted there */
 	int devpts; /* the mount on /dev/pts, or -1 */
-	int null;   /* the host's /dev/null, verified */
-	int empty;  /* an empty read-only tmpfs, detached; made when first needed */
+	int null;   /* the null device, verified: the host's until the container has its own */
+	bool null_is_own;
+	int empty; /* an empty read-only tmpfs, detached; made when first needed */
 };
 
 int mounts_begin(struct mounts *mounts, const struct spec *spec, int root, struct err *e);
@@ -33,6 +35,9 @@ int mounts_begin(struct mounts *mounts, const struct spec *spec, int root, struc
 int mounts_make(struct mounts *mounts, struct err *e);
 int mounts_make_cgroup(struct mounts *mounts, const struct cgroup *cgroup, struct err *e);
 int mounts_hide(struct mounts *mounts, struct err *e);
+/* A detached mount of the null device, through which the host's own cannot be changed
+ * (its mode, its owner). Or -errno. */
+int mounts_null(const struct mounts *mounts);
 /* Makes a new terminal in the container's devpts, mounts it on /dev/console where root
  * is still outside (with_console); gives both ends. */
 int mounts_terminal(struct mounts *mounts, bool with_console, int *master, int *slave, struct err *e);

@@ -270,7 +270,20 @@ static int make_device(int dev, const struct spec_device *device, const struct m
 	return bind(mounts, &mount, e);
 }
 
-static int fill_dev(const struct mounts *mounts, int dev, struct err *e)
+/* Keeps the container's own null device, if dev has it. */
+static void keep_null(struct mounts *mounts, int dev)
+{
+	struct stat st;
+	auto_close int fd = fd_open(dev, "null", O_PATH | O_NOFOLLOW, 0);
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return;
+	close_fd(&mounts->null);
+	mounts->null = steal_fd(&fd);
+	mounts->null_is_own = true;
+}
+
+static int fill_dev(struct mounts *mounts, int dev, struct err *e)
 {
 	static const struct {
 		const char *name, *target;
@@ -289,6 +302,7 @@ static int fill_dev(const struct mounts *mounts, int dev, struct err *e)
 	for (size_t i = 0; i < sizeof links / sizeof *links; i++)
 		if (symlinkat(links[i].target, dev, links[i].name) < 0 && errno != EEXIST)
 			return err_errno(e, errno, "cannot make /dev/%s", links[i].name);
+	keep_null(mounts, dev);
 	return 0;
 }
 
@@ -412,6 +426,22 @@ int mounts_make_cgroup(struct mounts *mounts, const struct cgroup *cgroup, struc
 	return 0;
 }
 
+static int clone_mount(int fd)
+{
+	return kernel_open_tree(fd, "", AT_EMPTY_PATH | KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC);
+}
+
+int mounts_null(const struct mounts *mounts)
+{
+	struct kernel_mount_attr attr = {
+		.attr_set = KERNEL_MOUNT_ATTR_RDONLY | KERNEL_MOUNT_ATTR_NOSUID | KERNEL_MOUNT_ATTR_NOEXEC};
+	auto_close int clone = clone_mount(mounts->null);
+	if (clone < 0 || mounts->null_is_own)
+		return steal_fd(&clone);
+	int rc = kernel_mount_setattr(clone, "", AT_EMPTY_PATH, &attr);
+	return rc < 0 ? rc : steal_fd(&clone);
+}
+
 /* Covers one path: a file by /dev/null, a folder by the one empty tmpfs. */
 static int mask(struct mounts *mounts, const char *path, struct err *e)
 {
@@ -432,8 +462,7 @@ static int mask(struct mounts *mounts, const char *path, struct err *e)
 			mounts->empty, "", target, "", KERNEL_MOVE_MOUNT_F_EMPTY | KERNEL_MOVE_MOUNT_T_EMPTY);
 		return rc < 0 ? err_errno(e, rc, "cannot hide %s", path) : 0;
 	}
-	auto_close int cover = kernel_open_tree(S_ISDIR(st.st_mode) ? mounts->empty : mounts->null, "",
-		AT_EMPTY_PATH | KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC);
+	auto_close int cover = S_ISDIR(st.st_mode) ? clone_mount(mounts->empty) : mounts_null(mounts);
 	if (cover < 0)
 		return err_errno(e, cover, "cannot hide %s", path);
 	int rc = kernel_move_mount(

@@ -59,7 +59,13 @@ reaches() { # FROM ADDRESS
 	within "$1" ping -q -c1 -W2 "$2" >/dev/null
 }
 misses() {
-	! within "$1" ping -q -c1 -W1 "$2" >/dev/null
+	fails within "$1" ping -q -c1 -W1 "$2"
+}
+# "! command" alone would not end a test.
+fails() {
+	if "$@" >/dev/null; then
+		fail "should not succeed: $*"
+	fi
 }
 fetch() { # FROM ADDRESS PORT
 	within "$1" timeout 3 socat -T2 -u "TCP:$2:$3,connect-timeout=2" -
@@ -111,8 +117,8 @@ fetch() { # FROM ADDRESS PORT
 @test "nobody outside reaches a container's address, nor the host's loopback" {
 	attach c1
 	outside ip route add 172.29.0.0/16 via 192.0.2.2
-	! outside ping -q -c1 -W1 "$address"
-	! outside ping -q -c1 -W1 172.29.0.1
+	fails outside ping -q -c1 -W1 "$address"
+	fails outside ping -q -c1 -W1 172.29.0.1
 	# It is dropped before routing, not for want of a way back.
 	assert_match "$(nft list chain inet brig home_brig0)" "counter packets [1-9]"
 	# Even where the kernel would take such a packet.
@@ -133,19 +139,27 @@ fetch() { # FROM ADDRESS PORT
 	attach c2
 	local two=$address
 	reaches c2 172.29.0.1
-	# A source address of its own choosing.
+	# A source address of its own choosing: not one packet comes out on the bridge.
+	nft 'add table inet watch'
+	nft 'add chain inet watch seen { type filter hook prerouting priority -350; }'
+	nft 'add rule inet watch seen ip saddr 172.29.0.77 counter'
 	within c1 ip address add 172.29.0.77/16 dev eth0
-	! within c1 ping -q -c1 -W1 -I 172.29.0.77 172.29.0.1
-	! within c1 ping -q -c1 -W1 -I 172.29.0.77 192.0.2.1
+	fails within c1 ping -q -c1 -W1 -I 172.29.0.77 172.29.0.1
+	fails within c1 ping -q -c1 -W1 -I 172.29.0.77 192.0.2.1
 	reaches c1 172.29.0.1
-	# ARP that claims the neighbour's address, with its own MAC and with the neighbour's.
+	assert_match "$(nft list table inet watch)" "172.29.0.77 counter packets 0 "
+	# ARP that claims the neighbour's address, with its own MAC and with the neighbour's. (A
+	# fresh entry of the table is not replaced within a second anyway.)
 	local before
-	before=$(ip neighbour show "$two" | awk '{print $5}')
+	before=$(ip neighbour show "$two" | sed -n 's/.*lladdr \([^ ]*\).*/\1/p')
+	assert_equal "$before" 02:42:ac:1d:00:03
+	sleep 1.2
 	within c1 "$BRIG_TEST_TOP/tests/e2e/frames.py" send eth0 \
-		ffffffffffff0242ac1d00020806000108000604000202 42ac1d0002ac1d0003ffffffffffffac1d0001 \
-		ffffffffffff0242ac1d00030806000108000604000202 42ac1d0003ac1d0003ffffffffffffac1d0001 \
-		ffffffffffff0242ac1d00020806000108000604000202 42ac1d0003ac1d0002ffffffffffffac1d0001
-	assert_equal "$(ip neighbour show "$two" | awk '{print $5}')" "$before"
+		ffffffffffff0242ac1d0002080600010800060400020242ac1d0002ac1d0003ffffffffffffac1d0001 \
+		ffffffffffff0242ac1d0003080600010800060400020242ac1d0002ac1d0003ffffffffffffac1d0001 \
+		ffffffffffff0242ac1d0002080600010800060400020242ac1d0005ac1d0002ffffffffffffac1d0001
+	assert_equal "$(ip neighbour show "$two" | sed -n 's/.*lladdr \([^ ]*\).*/\1/p')" "$before"
+	assert_equal "$(ip neighbour show 172.29.0.2 | sed -n 's/.*lladdr \([^ ]*\).*/\1/p')" 02:42:ac:1d:00:02
 	# Another MAC address.
 	within c1 ip link set eth0 address 02:42:ac:1d:00:03
 	misses c1 172.29.0.1
@@ -201,7 +215,7 @@ fetch() { # FROM ADDRESS PORT
 			fi
 			# Nobody is let in who was not before.
 			outside ip route replace 172.29.0.0/16 via 192.0.2.2
-			! outside ping -q -c1 -W1 "$address"
+			fails outside ping -q -c1 -W1 "$address"
 			outside ip route delete 172.29.0.0/16
 			"$tables" -P FORWARD ACCEPT
 			"$tables" -F
@@ -237,7 +251,7 @@ fetch() { # FROM ADDRESS PORT
 		reaches "c-${what//[ _]/-}" 192.0.2.1
 		reaches c1 192.0.2.1
 		within c1 ip address add 172.29.0.77/16 dev eth0
-		! within c1 ping -q -c1 -W1 -I 172.29.0.77 172.29.0.1
+		fails within c1 ping -q -c1 -W1 -I 172.29.0.77 172.29.0.1
 		within c1 ip address delete 172.29.0.77/16 dev eth0
 	done
 	# Somebody else's changes do not disturb.
@@ -313,7 +327,7 @@ fetch() { # FROM ADDRESS PORT
 	nsenter --net=/run/netns/c1 socat TCP-LISTEN:8000,fork,reuseaddr 'SYSTEM:echo $SOCAT_PEERADDR' 3>&- &
 	server=$!
 	wait_until 5 fetch c1 127.0.0.1 8000
-	! fetch_outside 192.0.2.2 8080
+	fails fetch_outside 192.0.2.2 8080
 	assert_match "$("$drive" publish 0.0.0.0:8080 "$address:8000")" "result=0"
 	# The client's own address is what the server sees.
 	assert_equal "$(fetch_outside 192.0.2.2 8080)" 192.0.2.1
@@ -324,7 +338,7 @@ fetch() { # FROM ADDRESS PORT
 	fetch c2 192.0.2.2 8080
 	fetch c1 192.0.2.2 8080
 	assert_match "$("$drive" unpublish 0.0.0.0:8080 "$address:8000")" "result=0"
-	! fetch_outside 192.0.2.2 8080
+	fails fetch_outside 192.0.2.2 8080
 	assert_match "$("$drive" publish 192.0.2.2:8081 172.29.0.2:8000)" "result=0"
 	assert_equal "$(fetch_outside 192.0.2.2 8081)" 192.0.2.1
 }
@@ -338,8 +352,8 @@ fetch_outside() {
 	assert_equal "$(within c1 ip -o link | awk '{print $2}')" "lo:"
 	within c1 ping -q -c1 -W1 127.0.0.1
 	within c1 ping -q -c1 -W1 ::1
-	! within c1 ping -q -c1 -W1 192.0.2.1
-	! ip link show brig0
+	fails within c1 ping -q -c1 -W1 192.0.2.1
+	fails ip link show brig0
 }
 
 @test "an ordinary user is told what cannot be" {

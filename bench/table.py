@@ -36,7 +36,7 @@ for row in rows:
         lines.append([f"**{section}**" if markdown else section.upper()] + [""] * 6)
     unit = "kB" if section == "memory" else "ms"
     base = brig.get((section, network(row[1])))
-    ratio = f"{float(row[2]) / base:.2f}" if base and not row[1].startswith("brig") else ""
+    ratio = f"{float(row[2]) / base:.2f}" if base and unit == "ms" and not row[1].startswith("brig") else ""
     failed = f"{row[6]} failed" if row[6] not in ("0", "") else ""
     lines.append([("" if markdown else "  ") + row[1]] + [number(text, unit) for text in row[2:6]] + [ratio, failed])
 widths = [max(len(line[i]) for line in lines) for i in range(7)]

@@ -8,40 +8,11 @@
 
 #include "base/auto.h"
 #include "base/fd.h"
-#include "base/sha256.h"
-#include "base/tar.h"
 #include "base/time.h"
 #include "oci/image.h"
 #include "store/blob.h"
 #include "store/driver.h"
 #include "store/layer.h"
-#include "store/tree.h"
-
-static int hash_bytes(void *context, const void *bytes, size_t size)
-{
-	sha256_update(context, bytes, size);
-	return 0;
-}
-
-/* The digest of the tree's archive, which is made for nothing else: the layer's diff_id. */
-static int digest_tree(int tree, struct oci_digest *digest, struct err *e)
-{
-	struct sha256 hash;
-	struct tree_options options = {.overlay = false};
-	struct tree_result counted = {0};
-	struct tar_writer writer = {.write = hash_bytes, .context = &hash};
-	unsigned char sum[32];
-
-	sha256_init(&hash);
-	if (tree_write(tree, &writer, &options, &counted, e) < 0)
-		return -1;
-	int rc = tar_write_end(&writer);
-	if (rc < 0)
-		return err_errno(e, rc, "cannot compute the layer's digest");
-	sha256_final(&hash, sum);
-	oci_digest_from_sha256(sum, digest);
-	return 0;
-}
 
 /* Copies the folder into a staged layer and seals it. */
 static int fill_layer(struct engine *engine, int folder, const char *path, struct layer_stage *stage,
@@ -49,20 +20,12 @@ static int fill_layer(struct engine *engine, int folder, const char *path, struc
 {
 	struct store *store = &engine->store;
 	struct tree_options options = {.foreign = true, .one_owner = engine->user_namespace};
-	struct tree_result copied = {0};
 
-	if (layer_begin(store, NULL, NULL, stage, e) < 0)
+	if (layer_begin(store, NULL, NULL, stage, e) < 0 ||
+		layer_fill(stage, folder, &options, skipped, e) < 0)
 		return -1;
-	if (tree_copy(folder, stage->tree, &options, &copied, e) < 0)
-		return -1;
-	if (!copied.entries)
+	if (!stage->layer.entries)
 		return err_set(e, ERR_INVALID, 0, "cannot make an image of %s: the folder is empty", path);
-	if (digest_tree(stage->tree, &stage->layer.diff_id, e) < 0)
-		return -1;
-	oci_chain_id(NULL, &stage->layer.diff_id, &stage->layer.chain_id);
-	stage->layer.size = (int64_t)copied.file_size;
-	stage->layer.entries = (int64_t)copied.entries;
-	*skipped = copied.skipped;
 	return layer_seal(store, stage, NULL, e);
 }
 

@@ -288,7 +288,7 @@ int layer_remove(struct store *store, const char *chain, struct err *e)
 	return rc < 0 ? err_errno(e, rc, "cannot remove the layer %.12s from %s", chain, store->path) : 0;
 }
 
-/* init */
+/* Layers that are made here. */
 
 static int hash_bytes(void *context, const void *bytes, size_t size)
 {
@@ -296,53 +296,35 @@ static int hash_bytes(void *context, const void *bytes, size_t size)
 	return 0;
 }
 
-static int tree_digest(int tree, struct tree_result *result, struct oci_digest *out, struct err *e)
+/* The digest of the tree's archive, which is made for nothing else. */
+static int tree_digest(
+	int tree, bool overlay, struct tree_result *result, struct oci_digest *out, struct err *e)
 {
+	const struct tree_options options = {.overlay = overlay};
 	struct sha256 sha;
 	unsigned char raw[SHA256_SIZE];
 	struct tar_writer w = {.write = hash_bytes, .context = &sha};
 
 	sha256_init(&sha);
-	if (tree_write(tree, &w, &(struct tree_options){0}, result, e) < 0)
+	if (tree_write(tree, &w, &options, result, e) < 0)
 		return -1;
 	sha256_final(&sha, raw);
 	oci_digest_from_sha256(raw, out);
 	return 0;
 }
 
-static int fill_from_folder(
-	struct store *store, int folder, struct layer_stage *stage, uint64_t *skipped, struct err *e)
+int layer_fill(struct layer_stage *stage, int folder, const struct tree_options *options, uint64_t *skipped,
+	struct err *e)
 {
+	struct layer *layer = &stage->layer;
 	struct tree_result copied, written;
 
-	if (tree_copy(folder, stage->tree, &(struct tree_options){.foreign = true}, &copied, e) < 0 ||
-		tree_digest(stage->tree, &written, &stage->layer.diff_id, e) < 0)
+	if (tree_copy(folder, stage->tree, options, &copied, e) < 0 ||
+		tree_digest(stage->tree, options->overlay, &written, &layer->diff_id, e) < 0)
 		return -1;
 	*skipped = copied.skipped;
-	stage->layer.chain_id = stage->layer.diff_id;
-	stage->layer.size = (int64_t)written.file_size;
-	stage->layer.entries = (int64_t)written.entries;
-	return layer_seal(store, stage, NULL, e);
-}
-
-int layer_from_folder(struct store *store, int folder, struct layer *layer, uint64_t *skipped, struct err *e)
-{
-	struct layer_stage stage;
-
-	if (layer_begin(store, NULL, NULL, &stage, e) < 0)
-		return -1;
-	int rc = fill_from_folder(store, folder, &stage, skipped, e);
-	struct layer made = stage.layer;
-	if (rc == 0)
-		rc = store_sync(store, e);
-	if (rc == 0)
-		rc = layer_publish(store, &stage, e);
-	layer_drop(store, &stage);
-	if (rc < 0)
-		return -1;
-	rc = store_sync_folder(store->folders[STORE_LAYERS]);
-	if (rc < 0)
-		return err_errno(e, rc, "cannot write %s/layers to the disk", store->path);
-	*layer = made;
+	oci_chain_id(&layer->parent, &layer->diff_id, &layer->chain_id);
+	layer->size = (int64_t)written.file_size;
+	layer->entries = (int64_t)written.entries;
 	return 0;
 }

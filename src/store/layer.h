@@ -5,7 +5,7 @@
  * parent. It is made in staging in four steps, so that one sync serves a whole image:
  *
  *	layer_begin	for each layer, the lowest first
- *	layer_unpack	(or filled in another way), in any order where the driver lets it
+ *	layer_unpack	or layer_fill, in any order where the driver lets it
  *	layer_seal	writes layer.json, the lowest first
  *	store_sync	once
  *	layer_publish	renames, the lowest first
@@ -90,10 +90,13 @@ void layer_drop(struct store *store, struct layer_stage *stage);
 int layer_remove(struct store *store, const char *chain, struct err *e);
 
 /*
- * Makes a layer without a parent of a folder of the host, as `init` does: copies it and
- * takes the digest of the archive that the copy would be. Sealed, synced and published.
- * *skipped counts what was left out.
+ * Fills a stage from a folder: one of the host, as init does (options->foreign), or what a container
+ * changed (options->overlay, where trees are single layers). Copies it, and takes the digest of the
+ * archive that the copy would be: a layer's archive is made when somebody needs it, from the
+ * tree, and is the same each time. The stage's layer gets diff_id, chain_id, size and
+ * entries. *skipped counts what was left out.
  */
-int layer_from_folder(struct store *store, int folder, struct layer *layer, uint64_t *skipped, struct err *e);
+int layer_fill(struct layer_stage *stage, int folder, const struct tree_options *options, uint64_t *skipped,
+	struct err *e);
 
 #endif

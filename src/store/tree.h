@@ -38,7 +38,8 @@ int tree_copy(
 	int from, int to, const struct tree_options *options, struct tree_result *result, struct err *e);
 
 /*
- * Writes a tree as tar, the root as "./"; equal trees give equal bytes. Times are in
+ * Writes a tree as a whole archive, from the root as "./" to the end (tar_write_end is called
+ * here); equal trees give equal bytes. Times are in
  * seconds, as docker writes them. With options->overlay, whiteouts become ".wh." names.
  */
 int tree_write(int tree, struct tar_writer *w, const struct tree_options *options, struct tree_result *result,

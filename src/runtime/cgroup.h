@@ -181,7 +181,8 @@ void cgroup_close(struct cgroup *cg);
  * not. A group that could not be made (see warning) is left out.
  */
 int cgroup_enter(const struct cgroup *cg, struct err *e);
-/* Moves another process, as this process sees its pid, into the group: slow, see above. */
+/* Moves another process, as this process sees its pid, into the group: slow, see above.
+ * 0 is cgroup_enter. */
 int cgroup_join(const struct cgroup *cg, pid_t pid, struct err *e);
 /* Changes limits of a live group: only what is not zero. Device rules are replaced as a
  * whole. */

@@ -533,9 +533,8 @@ static void read_stats(const struct cgroup *cg, struct cgroup_stats *out)
 
 static bool mount_at(const struct cgroup *cg, unsigned index, struct cgroup_mount *out)
 {
-	(void)cg;
 	*out = (struct cgroup_mount){"cgroup2", "", ""};
-	return index == 0;
+	return index == 0 && *cg->path;
 }
 
 static uint32_t controllers(const struct cgroup_host *host)

@@ -53,9 +53,11 @@ static void write_lines(struct table *table, size_t columns, size_t first, size_
 		const struct line *line = &table->lines[i];
 		for (size_t j = 0; j < line->count; j++) {
 			const struct cell *cell = &line->cells[j];
-			buf_append(table->out, cell->text, cell->length);
-			if (j < columns)
-				buf_printf(table->out, "%*s", (int)(table->widths[j] - cell->width), "");
+			unsigned blanks = j < columns ? table->widths[j] - cell->width : 0;
+			char *to = buf_reserve(table->out, cell->length + blanks);
+			memcpy(to, cell->text, cell->length);
+			memset(to + cell->length, ' ', blanks);
+			table->out->length += cell->length + blanks;
 		}
 		buf_append(table->out, "\n", 1);
 	}

@@ -106,35 +106,50 @@ static void add_json(const struct format_row *row, struct buf *out)
 	buf_append(out, "\n", 1);
 }
 
-int format_rows(struct cli *cli, const struct format_list *list, const char *format,
-	const struct format_row *rows, struct err *e)
+int format_plan(struct cli *cli, const struct format_list *list, const char *format, struct format_plan *plan,
+	struct err *e)
 {
 	bool is_table = !format || !*format || !strncmp(format, "table", 5);
 
+	*plan = (struct format_plan){.cli = cli, .list = list, .is_table = is_table};
 	if (is_table && (!format || !*format || !strcmp(format, "table")))
 		format = list->usual;
-	if (!is_table && !strcmp(format, "json")) {
+	if (!is_table && !strcmp(format, "json"))
+		return 0;
+	char *text = unescape(&cli->arena, is_table ? format + 5 : format);
+	text += strspn(text, " ");
+	plan->template = template_parse(&cli->arena, "", text, e);
+	return plan->template ? 0 : prefix_error(e, list->parse_error);
+}
+
+bool format_uses(const struct format_plan *plan, const char *field)
+{
+	return !plan->template || template_uses(plan->template, field);
+}
+
+int format_rows(const struct format_plan *plan, const struct format_row *rows, struct err *e)
+{
+	struct cli *cli = plan->cli;
+	const struct format_list *list = plan->list;
+	struct buf lines = {0};
+	struct buf *out = plan->is_table ? &lines : &cli->out;
+	size_t before = cli->out.length;
+
+	if (!plan->template) {
 		for (const struct format_row *row = rows; row; row = row->next)
 			add_json(row, &cli->out);
 		return 0;
 	}
-	char *text = unescape(&cli->arena, is_table ? format + 5 : format);
-	text += strspn(text, " ");
-	const struct template *template = template_parse(&cli->arena, "", text, e);
-	if (!template)
-		return prefix_error(e, list->parse_error);
-	struct buf lines = {0};
-	struct buf *out = is_table ? &lines : &cli->out;
-	size_t before = cli->out.length;
-	int r = is_table ? add_header(cli, list, template, out, e) : 0;
+	int r = plan->is_table ? add_header(cli, list, plan->template, out, e) : 0;
 	for (const struct format_row *row = rows; row && r >= 0; row = row->next) {
-		struct template_data data = {.dot = &row->object,
-			.type = list->type,
-			.method = list->method,
-			.context = row->context};
-		r = execute(list, template, &cli->arena, &data, out, e);
+		/* An object even where no field was put into it. */
+		struct json object = row->object;
+		object.type = JSON_OBJECT;
+		struct template_data data = {
+			.dot = &object, .type = list->type, .method = list->method, .context = row->context};
+		r = execute(list, plan->template, &cli->arena, &data, out, e);
 	}
-	if (is_table && r >= 0)
+	if (plan->is_table && r >= 0)
 		table_align(lines.data, &cli->out);
 	if (r < 0)
 		cli->out.length = before;

@@ -27,7 +27,23 @@ struct format_list {
 	const struct json *(*method)(void *row, const char *name, const char *argument);
 };
 
-/* A row being made: an object of strings in an arena. Zero it, set arena. */
+/* What the user wants of a list: known before the rows are made, so that only what is shown
+ * has to be found out. */
+struct format_plan {
+	struct cli *cli;
+	const struct format_list *list;
+	const struct template *template; /* NULL: JSON */
+	bool is_table;
+};
+
+/* format is the user's, or NULL for the usual table. */
+int format_plan(struct cli *cli, const struct format_list *list, const char *format, struct format_plan *plan,
+	struct err *e);
+/* Whether rows need this field. */
+bool format_uses(const struct format_plan *plan, const char *field);
+
+/* A row being made: an object of strings in an arena. Zero it, set arena and plan. Fields
+ * that the plan does not use can be left out. */
 struct format_row {
 	struct arena *arena;
 	struct json object;
@@ -39,9 +55,8 @@ struct format_row {
 void format_put(struct format_row *row, const char *field, const char *value);
 void format_put_json(struct format_row *row, const char *field, const struct json *value);
 
-/* Appends the rows to cli->out. format is the user's, or NULL for the usual table. */
-int format_rows(struct cli *cli, const struct format_list *list, const char *format,
-	const struct format_row *rows, struct err *e);
+/* Appends the rows to cli->out. */
+int format_rows(const struct format_plan *plan, const struct format_row *rows, struct err *e);
 
 /* Appends text in double quotes with Go's escapes. */
 void format_quote(struct buf *out, const char *text);

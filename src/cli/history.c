@@ -119,7 +119,10 @@ static int run_history(struct cli *cli, void *given, int argc, char **argv, stru
 	}
 	if (o->quiet && (!format || !strcmp(format, "table")))
 		format = "{{.ID}}";
-	return format_rows(cli, &lists[o->exact], format, count ? &rows[count - 1] : NULL, e);
+	struct format_plan plan;
+	if (format_plan(cli, &lists[o->exact], format, &plan, e) < 0)
+		return -1;
+	return format_rows(&plan, count ? &rows[count - 1] : NULL, e);
 }
 
 const struct verb verb_history = {

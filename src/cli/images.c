@@ -236,7 +236,10 @@ static int run_images(struct cli *cli, void *given, int argc, char **argv, struc
 	}
 	if (o->quiet && (!format || !strcmp(format, "table")))
 		format = "{{.ID}}";
-	return format_rows(cli, o->digests ? &list_digests : &list, format, l.first, e);
+	struct format_plan plan;
+	if (format_plan(cli, o->digests ? &list_digests : &list, format, &plan, e) < 0)
+		return -1;
+	return format_rows(&plan, l.first, e);
 }
 
 const struct verb verb_images = {

@@ -47,7 +47,7 @@ static const char *const states[] = {
 /* One line of the list. */
 struct item {
 	struct container container;
-	struct container_config config; /* read where `configured` */
+	const struct container_config *config; /* where it was read, else an empty one */
 	bool configured;
 	const char *state;
 	bool lost, unattended;
@@ -58,8 +58,9 @@ struct ps {
 	struct cli *cli;
 	struct engine *engine;
 	const struct ps_options *options;
-	struct item *items;
+	struct item **items;
 	size_t count;
+	struct format_plan plan;
 	bool needs_config;
 	int64_t now;
 	int64_t before, since; /* created; 0: no such filter */
@@ -129,7 +130,7 @@ static bool id_fits(void *context, const char *wanted)
 static bool image_fits(void *context, const char *wanted)
 {
 	const struct item *item = context;
-	const char *image = item->container.record.identity.image, *id = item->config.image_id;
+	const char *image = item->container.record.identity.image, *id = item->config->image_id;
 	size_t length = strlen(wanted);
 
 	if (!strncmp(image, wanted, length) && (!image[length] || image[length] == ':'))
@@ -167,8 +168,8 @@ static int passes(struct ps *ps, struct item *item, struct err *e)
 		!filter_fits(filters, "id", false, id_fits, item->container.id) ||
 		!filter_fits(filters, "ancestor", false, image_fits, item))
 		return 0;
-	if (item->configured && (!filter_labels(filters, &item->config.labels) ||
-					!filter_is(filters, "network", item->config.network)))
+	if (item->configured && (!filter_labels(filters, &item->config->labels) ||
+					!filter_is(filters, "network", item->config->network)))
 		return 0;
 	/* docker's names begin with a slash, and an expression may or may not say so. */
 	memcpy(name + 1, identity->name, sizeof name - 1);
@@ -183,23 +184,28 @@ static int load_config(struct ps *ps, struct item *item)
 	struct err ignored;
 	auto_close int dir = container_open_dir(&ps->engine->containers, &item->container, &ignored);
 
-	if (dir < 0 || container_config_load(&ps->cli->arena, dir, &item->config, &ignored) < 0)
+	struct container_config *config = arena_new(&ps->cli->arena, struct container_config);
+	if (dir < 0 || container_config_load(&ps->cli->arena, dir, config, &ignored) < 0)
 		return -1;
+	item->config = config;
 	item->configured = true;
 	return 0;
 }
 
 static int collect(struct ps *ps, struct err *e)
 {
+	static const struct container_config none;
 	const struct ps_options *o = ps->options;
 	struct containers *containers = &ps->engine->containers;
 	bool all = o->all || o->latest || o->last > 0 || filter_given(&o->filters, "status") ||
 		   filter_given(&o->filters, "exited");
 
-	ps->items = arena_array(&ps->cli->arena, containers->count + 1, sizeof *ps->items);
+	struct item *item = NULL;
+	ps->items = arena_array(&ps->cli->arena, containers->count + 1, sizeof(struct item *));
 	for (size_t slot = 0; slot < containers->count; slot++) {
-		struct item *item = &ps->items[ps->count];
-		*item = (struct item){0};
+		if (!item)
+			item = arena_new(&ps->cli->arena, struct item);
+		*item = (struct item){.arena = &ps->cli->arena, .config = &none};
 		if (!container_read(containers, slot, &item->container))
 			continue;
 		enum control_state state = control_observe(ps->engine, &item->container);
@@ -217,15 +223,19 @@ static int collect(struct ps *ps, struct err *e)
 		int r = passes(ps, item, e);
 		if (r < 0)
 			return -1;
-		ps->count += r;
+		if (r) {
+			ps->items[ps->count++] = item;
+			item = NULL;
+		}
 	}
 	return 0;
 }
 
 static int newest_first(const void *a, const void *b)
 {
-	const struct item *x = a, *y = b;
-	int64_t left = x->container.record.identity.created, right = y->container.record.identity.created;
+	const struct item *const *x = a, *const *y = b;
+	int64_t left = (*x)->container.record.identity.created;
+	int64_t right = (*y)->container.record.identity.created;
 
 	return (left < right) - (left > right);
 }
@@ -260,8 +270,8 @@ static const struct json *label_method(void *context, const char *name, const ch
 	if (strcmp(name, "Label") != 0)
 		return NULL;
 	*value = (struct json){.type = JSON_STRING, .string = ""};
-	for (size_t i = 0; i < item->config.labels.count; i++) {
-		const char *label = item->config.labels.items[i];
+	for (size_t i = 0; i < item->config->labels.count; i++) {
+		const char *label = item->config->labels.items[i];
 		if (!strncmp(label, argument, length) && label[length] == '=')
 			value->string = label + length + 1;
 	}
@@ -308,7 +318,7 @@ static const char *command_text(const struct ps *ps, const struct item *item)
 	const char *text = item->container.record.identity.command;
 
 	if (item->configured) {
-		struct strings words = container_args(item->arena, &item->config);
+		struct strings words = container_args(item->arena, item->config);
 		text = container_command(item->arena, &words);
 	}
 	if (!ps->options->no_trunc) {
@@ -333,8 +343,8 @@ static const char *mounts_text(const struct ps *ps, const struct item *item)
 {
 	auto_buf struct buf out = {0};
 
-	for (size_t i = 0; i < item->config.mounts_count; i++) {
-		const struct container_mount *mount = &item->config.mounts[i];
+	for (size_t i = 0; i < item->config->mounts_count; i++) {
+		const struct container_mount *mount = &item->config->mounts[i];
 		if (mount->type != CONTAINER_MOUNT_BIND)
 			continue;
 		if (out.length)
@@ -344,67 +354,99 @@ static const char *mounts_text(const struct ps *ps, const struct item *item)
 	return arena_strdup(item->arena, out.data ? out.data : "");
 }
 
+/* Only what the plan uses: a time in the local zone, for one, means reading the zone. */
 static void fill_row(struct ps *ps, struct item *item, struct format_row *row)
 {
 	const struct container_identity *identity = &item->container.record.identity;
+	const struct format_plan *plan = &ps->plan;
 	struct arena *arena = &ps->cli->arena;
 	char time[TIME_TEXT];
 
-	row->arena = item->arena = arena;
+	row->arena = arena;
 	row->context = item;
-	format_put(row, "Command", command_text(ps, item));
-	format_put(row, "CreatedAt", arena_strdup(arena, time_format_local(time, identity->created)));
-	format_put(row, "ID", arena_memdup(arena, item->container.id, ps->options->no_trunc ? 64 : 12));
-	format_put(row, "Image", arena_strdup(arena, identity->image));
-	format_put(row, "Labels", joined(arena, &item->config.labels));
-	format_put(row, "LocalVolumes", "0");
-	format_put(row, "Mounts", mounts_text(ps, item));
-	format_put(row, "Names", arena_strdup(arena, identity->name));
-	format_put(row, "Networks", item->config.network ? item->config.network : "");
-	format_put_json(row, "Platform", &(struct json){.type = JSON_NULL});
-	format_put(row, "Ports", "");
-	format_put(row, "RunningFor", arena_strdup(arena, time_format_ago(time, identity->created, ps->now)));
-	format_put(row, "Size", "0B");
-	format_put(row, "State", item->state);
-	format_put(row, "Status", status_text(ps, item));
+	if (format_uses(plan, "Command"))
+		format_put(row, "Command", command_text(ps, item));
+	if (format_uses(plan, "CreatedAt"))
+		format_put(row, "CreatedAt", arena_strdup(arena, time_format_local(time, identity->created)));
+	if (format_uses(plan, "ID"))
+		format_put(
+			row, "ID", arena_memdup(arena, item->container.id, ps->options->no_trunc ? 64 : 12));
+	if (format_uses(plan, "Image"))
+		format_put(row, "Image", identity->image);
+	if (format_uses(plan, "Labels"))
+		format_put(row, "Labels", joined(arena, &item->config->labels));
+	if (format_uses(plan, "LocalVolumes"))
+		format_put(row, "LocalVolumes", "0");
+	if (format_uses(plan, "Mounts"))
+		format_put(row, "Mounts", mounts_text(ps, item));
+	if (format_uses(plan, "Names"))
+		format_put(row, "Names", identity->name);
+	if (format_uses(plan, "Networks"))
+		format_put(row, "Networks", item->config->network ? item->config->network : "");
+	if (format_uses(plan, "Platform"))
+		format_put_json(row, "Platform", &(struct json){.type = JSON_NULL});
+	if (format_uses(plan, "Ports"))
+		format_put(row, "Ports", "");
+	if (format_uses(plan, "RunningFor"))
+		format_put(row, "RunningFor",
+			arena_strdup(arena, time_format_ago(time, identity->created, ps->now)));
+	if (format_uses(plan, "Size"))
+		format_put(row, "Size", "0B");
+	if (format_uses(plan, "State"))
+		format_put(row, "State", item->state);
+	if (format_uses(plan, "Status"))
+		format_put(row, "Status", status_text(ps, item));
 }
 
 static int print(struct ps *ps, struct err *e)
 {
 	const struct ps_options *o = ps->options;
-	const char *format = o->format;
 	struct format_row *rows = arena_array(&ps->cli->arena, ps->count + 1, sizeof *rows);
 	size_t count = o->latest ? 1 : o->last > 0 ? (size_t)o->last : ps->count;
 
 	qsort(ps->items, ps->count, sizeof *ps->items, newest_first);
 	count = count < ps->count ? count : ps->count;
-	if (o->quiet && (!format || !strcmp(format, "table")))
-		format = "{{.ID}}";
 	for (size_t i = 0; i < count; i++) {
-		fill_row(ps, &ps->items[i], &rows[i]);
+		fill_row(ps, ps->items[i], &rows[i]);
 		rows[i].next = i + 1 < count ? &rows[i + 1] : NULL;
 	}
-	return format_rows(ps->cli, &list, format, count ? rows : NULL, e);
+	return format_rows(&ps->plan, count ? rows : NULL, e);
+}
+
+static bool needs_config(const struct ps *ps)
+{
+	static const char *const keys[] = {"ancestor", "label", "network"};
+	static const char *const fields[] = {"Label", "Labels", "Mounts", "Networks"};
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		if (filter_given(&ps->options->filters, keys[i]))
+			return true;
+	}
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		if (format_uses(&ps->plan, fields[i]))
+			return true;
+	}
+	return ps->options->no_trunc && format_uses(&ps->plan, "Command");
 }
 
 static int run_ps(struct cli *cli, void *options, int argc, char **argv, struct err *e)
 {
-	static const char *const configured_keys[] = {"ancestor", "label", "network"};
 	const struct ps_options *o = options;
 	struct ps ps = {.cli = cli, .options = o, .now = time_now()};
+	const char *format = o->format;
 
 	if (filter_check(&o->filters, filter_keys, e) < 0 || check_values(&o->filters, e) < 0)
+		return -1;
+	if (o->quiet && (!format || !strcmp(format, "table")))
+		format = "{{.ID}}";
+	if (format_plan(cli, &list, format, &ps.plan, e) < 0)
 		return -1;
 	ps.engine = cli_engine(cli, ENGINE_READ, e);
 	if (!ps.engine || find_instant(&ps, "before", &ps.before, e) < 0 ||
 		find_instant(&ps, "since", &ps.since, e) < 0)
 		return -1;
-	ps.needs_config = o->format || (o->no_trunc && !o->quiet);
-	for (size_t i = 0; i < sizeof configured_keys / sizeof *configured_keys; i++)
-		ps.needs_config |= filter_given(&o->filters, configured_keys[i]);
-	if (collect(&ps, e) < 0)
-		return -1;
-	return print(&ps, e);
+	ps.needs_config = needs_config(&ps);
+	return collect(&ps, e) < 0 ? -1 : print(&ps, e);
 }
 
 const struct verb verb_ps = {

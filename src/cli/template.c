@@ -511,3 +511,53 @@ struct template *template_parse(struct arena *arena, const char *name, const cha
 		return fail(&p, "unexpected {{%s}}", stop == STOP_END ? "end" : "else");
 	return stop == STOP_FAILED ? NULL : template;
 }
+
+/* ---- what it looks at ---- */
+
+static bool pipeline_uses(const struct template_pipeline *pipeline, const char *field);
+
+static bool operand_uses(const struct template_operand *operand, const char *field)
+{
+	switch (operand->kind) {
+	case OPERAND_DOT:
+		return true;
+	case OPERAND_FIELD:
+		return !strcasecmp(operand->fields.items[0], field);
+	case OPERAND_VARIABLE:
+		if (*operand->name)
+			return false;
+		return !operand->fields.count || !strcasecmp(operand->fields.items[0], field);
+	case OPERAND_PIPELINE:
+		return pipeline_uses(operand->pipeline, field);
+	default:
+		return false;
+	}
+}
+
+static bool pipeline_uses(const struct template_pipeline *pipeline, const char *field)
+{
+	for (const struct template_command *command = pipeline->first; command; command = command->next) {
+		for (const struct template_operand *operand = command->first; operand;
+			operand = operand->next) {
+			if (operand_uses(operand, field))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool list_uses(const struct template_node *list, const char *field)
+{
+	for (const struct template_node *node = list; node; node = node->next) {
+		if (node->pipeline && pipeline_uses(node->pipeline, field))
+			return true;
+		if (list_uses(node->body, field) || list_uses(node->otherwise, field))
+			return true;
+	}
+	return false;
+}
+
+bool template_uses(const struct template *template, const char *field)
+{
+	return list_uses(template->list, field);
+}

@@ -11,6 +11,8 @@
 #ifndef CLI_TEMPLATE_H
 #define CLI_TEMPLATE_H
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -21,6 +23,9 @@ struct template;
 /* name is what errors call it; docker's is mostly "". ERR_USAGE with Go's message
  * ("template: :1: unclosed action"). */
 struct template *template_parse(struct arena *arena, const char *name, const char *text, struct err *e);
+
+/* Whether it may look at this field of dot: names it, or uses dot as a whole. */
+bool template_uses(const struct template *template, const char *field);
 
 /* A field that Go's struct has where the JSON leaves it out, or has null. */
 enum template_zero_kind {

@@ -153,11 +153,42 @@ static void types_are_named(void **state)
 	arena_free(&arena);
 }
 
+static void uses_are_known(void **state)
+{
+	static const struct {
+		const char *template, *field;
+		bool used;
+	} rows[] = {
+		{"{{.ID}}\t{{.Names}}", "ID", true},
+		{"{{.ID}}\t{{.Names}}", "Labels", false},
+		{"{{.Label \"x\"}}", "Label", true},
+		{"{{.Label \"x\"}}", "Labels", false},
+		{"{{if eq .State \"x\"}}{{.Names}}{{else}}{{upper .Image}}{{end}}", "Image", true},
+		{"{{if eq .State \"x\"}}{{.Names}}{{else}}{{upper .Image}}{{end}}", "Ports", false},
+		{"{{json .}}", "Ports", true},
+		{"{{$x := $}}{{$x.Ports}}", "Ports", true},
+		{"{{$.Ports}}", "ports", true},
+		{"{{$.Ports}}", "Names", false},
+		{"{{(printf \"%s\" .Ports)}}", "Ports", true},
+		{"plain", "Ports", false},
+	};
+	for (size_t i = 0; i < unit_count(rows); i++) {
+		struct arena arena = {0};
+		struct err e = {0};
+		unit_row("%s %s\n", rows[i].template, rows[i].field);
+		const struct template *template = template_parse(&arena, "", rows[i].template, &e);
+		assert_non_null(template);
+		assert_int_equal(template_uses(template, rows[i].field), rows[i].used);
+		arena_free(&arena);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(templates_print),
 		cmocka_unit_test(types_are_named),
+		cmocka_unit_test(uses_are_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

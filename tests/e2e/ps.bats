@@ -1,0 +1,83 @@
+#!/usr/bin/env bats
+# What brig ps and inspect tell of containers that run, have ended, or never started.
+load lib
+
+setup() {
+	skip_without init run create ps inspect
+	need_busybox
+	brig tag "$image" busybox
+	brig run -d --name one -l app=web -l tier=f --network none busybox sleep 300 >/dev/null
+	brig run --name two --network none busybox sh -c 'exit 3' || true
+	brig create --name three -l app=db --network none busybox echo a b c d e f g h >/dev/null
+}
+teardown() {
+	brig_clean
+}
+
+@test "the table has docker's columns and shows what runs" {
+	assert_run 0 brig ps
+	assert_match "$output" '^CONTAINER ID   IMAGE     COMMAND       CREATED +STATUS +PORTS     NAMES
+[0-9a-f]{12}   busybox   "sleep 300"   .* ago +Up .* +one$'
+	assert_run 0 brig ps -a
+	assert_match "$output" 'busybox   "echo a b c d e f g h" .* Created '
+	assert_match "$output" "\"sh -c 'exit 3'\" .* Exited \(3\) .* ago"
+	assert_run 0 brig container ls -aq --no-trunc
+	assert_equal "$(grep -c '^[0-9a-f]\{64\}$' <<<"$output")" 3
+}
+
+@test "filters choose as docker's do" {
+	names() { brig ps --format '{{.Names}}' "$@" | sort | tr '\n' ' '; }
+	assert_equal "$(names)" "one "
+	assert_equal "$(names -a)" "one three two "
+	assert_equal "$(names --filter status=exited)" "two "
+	assert_equal "$(names -f status=running -f status=created)" "one three "
+	assert_equal "$(names -f exited=3)" "two "
+	assert_equal "$(names -a -f label=app)" "one three "
+	assert_equal "$(names -a -f label=app=web -f label=tier)" "one "
+	assert_equal "$(names -a -f 'name=^t')" "three two "
+	assert_equal "$(names -a -f before=three)" "one two "
+	assert_equal "$(names -a -f since=one)" "three two "
+	assert_equal "$(names -a -f ancestor=busybox)" "one three two "
+	assert_equal "$(names -a -f ancestor=nosuch)" ""
+	assert_equal "$(names -f network=none)" "one "
+	assert_equal "$(names -n 2)" "three two "
+	assert_equal "$(names -l)" "three "
+	assert_run 1 brig ps -f status=bogus
+	assert_one_error "must be one of created, running"
+	assert_run 1 brig ps -f bogus=1
+	assert_one_error "invalid filter 'bogus'"
+	assert_run 1 brig ps -f before=nosuch
+	assert_one_error "No such container: nosuch"
+}
+
+@test "formats are docker's templates" {
+	assert_run 0 brig ps --format 'table {{.Label "app"}}\t{{.Names}}'
+	assert_equal "$output" $'app       NAMES\nweb       one'
+	assert_run 0 brig ps --format '{{upper .Names}} {{if eq .State "running"}}yes{{else}}no{{end}} {{.Labels}} {{.Networks}}'
+	assert_equal "$output" "ONE yes app=web,tier=f none"
+	assert_run 0 bash -c '"$BRIG" ps --format json | jq -r .Names,.State,.Platform'
+	assert_equal "$output" $'one\nrunning\nnull'
+	assert_run 1 brig ps --format '{{.Nope}}'
+	assert_one_error "can't evaluate field Nope in type \*formatter.ContainerContext"
+	assert_run 1 brig ps --format '{{.Names'
+	assert_one_error "unclosed action"
+}
+
+@test "inspect has docker's document" {
+	assert_run 0 brig inspect -f '{{.Name}} {{.Path}} {{json .Args}} {{.State.Status}} {{.State.ExitCode}} {{.Config.Entrypoint}}' one two three
+	assert_equal "$output" $'/one sleep ["300"] running 0 []\n/two sh ["-c","exit 3"] exited 3 []\n/three echo ["a","b","c","d","e","f","g","h"] created 0 []'
+	assert_run 0 brig inspect -f '{{index .Config.Labels "app"}} {{len .HostConfig.MaskedPaths | gt 100}}' one
+	assert_equal "$output" "web true"
+	assert_run 0 bash -c '"$BRIG" inspect one | jq -r ".[0] | .State.Running, (.State.Pid > 0), .HostConfig.NetworkMode, (keys | length)"'
+	assert_equal "$output" $'true\ntrue\nnone\n23'
+	assert_run 1 brig inspect one nosuch -f '{{.Name}}'
+	assert_equal "$output" "/one"
+	assert_match "$errors" "No such object: nosuch"
+}
+
+@test "info counts" {
+	assert_run 0 brig info -f '{{.Containers}} {{.ContainersRunning}} {{.ContainersStopped}} {{.Images}} {{.OSType}}'
+	assert_equal "$output" "3 1 2 1 linux"
+	assert_run 0 brig info
+	assert_match "$output" "Storage Driver: "
+}

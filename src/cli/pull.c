@@ -2,7 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/open.h"
 #include "cli/progress.h"
 #include "engine/pull.h"
 #include "oci/reference.h"
@@ -47,7 +47,6 @@ static int run_pull(struct cli *cli, void *given, int argc, char **argv, struct 
 	struct reference reference;
 	struct pull_options pull = {.platform = flags->platform};
 	struct pull_result result;
-	struct store store;
 
 	if (read_operands(cli, argc, argv, &pull.reference, &reference, e) < 0)
 		return -1;
@@ -61,16 +60,16 @@ static int run_pull(struct cli *cli, void *given, int argc, char **argv, struct 
 		if (cli_flush(cli, e) < 0)
 			return -1;
 	}
-	if (store_open(&store, cli->data_root, STORE_WRITE, e) < 0)
+	struct engine *engine = cli_engine(cli, ENGINE_WRITE, e);
+	if (!engine)
 		return -1;
 	struct progress *progress = flags->quiet ? NULL : progress_new(STDOUT_FILENO);
 	if (progress) {
 		pull.tell = progress_tell;
 		pull.context = progress;
 	}
-	int r = engine_pull(&store, &cli->config, &cli->arena, &pull, &result, e);
+	int r = engine_pull(engine, &pull, &result, e);
 	progress_free(progress);
-	store_close(&store);
 	if (r < 0)
 		return -1;
 	if (!flags->quiet)

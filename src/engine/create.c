@@ -130,7 +130,7 @@ static int pull(struct engine *engine, const struct create_options *options, str
 		.tell = watch->tell,
 		.context = watch->context,
 	};
-	if (engine_pull(&engine->store, engine->config, engine->arena, &wanted, &result, e) < 0)
+	if (engine_pull(engine, &wanted, &result, e) < 0)
 		return -1;
 	if (watch->pulled)
 		watch->pulled(watch->context, &result);

@@ -21,14 +21,15 @@
 #include "oci/reference.h"
 #include "registry/client.h"
 #include "store/blob.h"
+#include "store/driver.h"
 #include "store/image.h"
 
 enum { DOCUMENTS = 3 };
 
 /* One pull, from the reference to the record. */
 struct pull {
+	const struct engine *engine;
 	struct store *store;
-	const struct config *config;
 	struct arena *arena;
 	const struct pull_options *options;
 	struct reference reference;
@@ -55,7 +56,7 @@ static int connect_registry(struct pull *p, struct err *e)
 
 	if (!endpoints)
 		abort();
-	r = endpoints_find(endpoints, p->config, p->reference.domain, e);
+	r = endpoints_find(endpoints, p->engine->config, p->reference.domain, e);
 	if (r == 0) {
 		r = net_client_start(&p->client, e);
 		if (r == 0)
@@ -345,6 +346,7 @@ static int pull_image(struct pull *p, struct pull_result *result, struct err *e)
 		.manifest = &p->manifest,
 		.config = &p->image_config,
 		.chains = chains,
+		.one_owner = p->engine->user_namespace,
 	};
 	bool synced;
 	if (stage_documents(p, e) < 0 || pull_layers(&layers, p->arena, sizes, &synced, e) < 0 ||
@@ -354,12 +356,14 @@ static int pull_image(struct pull *p, struct pull_result *result, struct err *e)
 	return record(p, chains, sizes, result, e);
 }
 
-int engine_pull(struct store *store, const struct config *config, struct arena *arena,
-	const struct pull_options *options, struct pull_result *result, struct err *e)
+int engine_pull(
+	struct engine *engine, const struct pull_options *options, struct pull_result *result, struct err *e)
 {
+	struct store *store = &engine->store;
+	struct arena *arena = engine->arena;
 	struct pull p = {
+		.engine = engine,
 		.store = store,
-		.config = config,
 		.arena = arena,
 		.options = options,
 		.client = NET_CLIENT_NONE,
@@ -377,6 +381,9 @@ int engine_pull(struct store *store, const struct config *config, struct arena *
 	oci_platform_host(&p.platform);
 	if (options->platform && oci_platform_parse(options->platform, &p.platform, e) < 0)
 		return -1;
+	if (driver_use(store, engine->config->driver, e) < 0)
+		return -1;
+	store_sweep(store);
 	out.familiar = reference_familiar(arena, &p.reference);
 	out.full = reference_full(arena, &p.reference);
 
@@ -390,7 +397,6 @@ int engine_pull(struct store *store, const struct config *config, struct arena *
 	if (r == 0)
 		r = store_lock(store, STORE_SHARED, e);
 	if (r == 0) {
-		store_sweep(store);
 		if (image_find(store, arena, out.full, &p.before, &ignored) < 0)
 			p.before = (struct image){0};
 		r = pull_image(&p, &out, e);

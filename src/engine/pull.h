@@ -10,14 +10,15 @@
  *	    +-- blob (staging)     +-- tree (staging)
  *
  * Several layers are on their way at once. When all are whole there is one syncfs, then every
- * layer and blob gets its name, then the image its record and its name. When something fails, or
- * the user stops it, the layers that are whole are synced and named just the same, so that the
- * next pull starts there; all else was staging.
+ * layer and blob gets its name, the lowest first, then the image its record and its name. When
+ * something fails, or the user stops it, layers that are whole and stand on whole ones are
+ * synced and named just the same, and of others the blobs, so that the next pull starts there; all
+ * else was staging.
  *
- * Two pulls of one layer at once: a layer on its way is locked by its chain id (a record
- * lock on a byte of the store's file `lock`, chosen by the chain id). Who finds it taken goes on
- * with other layers; with nothing else left to do it names what it has, which releases its own
- * locks, and waits. So nobody waits while holding what another waits for.
+ * Two pulls of one layer at once (store/layer.h locks it by its chain id): who finds it taken goes
+ * on with other layers; with nothing else left to do it names what it has, which releases
+ * its own locks, and looks again now and then. So nobody waits while holding what another
+ * waits for.
  */
 #ifndef ENGINE_PULL_H
 #define ENGINE_PULL_H
@@ -25,11 +26,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/arena.h"
 #include "base/err.h"
-#include "engine/config.h"
+#include "engine/engine.h"
 #include "oci/digest.h"
-#include "store/store.h"
 
 enum pull_event_kind {
 	PULL_STARTED,        /* the manifest is here: tag, repository, layers */
@@ -69,9 +68,9 @@ struct pull_result {
 	const char *full;         /* "docker.io/library/debian:latest" */
 };
 
-/* SIGINT, SIGTERM and SIGHUP end it with ERR_INTERRUPTED. The store is open for writing;
- * the result's strings are the arena's. */
-int engine_pull(struct store *store, const struct config *config, struct arena *arena,
-	const struct pull_options *options, struct pull_result *result, struct err *e);
+/* SIGINT, SIGTERM and SIGHUP end it with ERR_INTERRUPTED. The engine is open for writing; the
+ * result's strings are its arena's. */
+int engine_pull(
+	struct engine *engine, const struct pull_options *options, struct pull_result *result, struct err *e);
 
 #endif

@@ -12,31 +12,38 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "store/blob.h"
-#include "engine/pull_stage.h"
+#include "store/driver.h"
+#include "store/layer.h"
 #include "store/unpack.h"
 
 enum {
 	AT_ONCE = NET_PARALLEL, /* layers on their way */
 	PIPE = 1 << 20,
-	BUSY_MS = 200, /* between two looks at a layer that another brig pulls */
+	BUSY_MS = 200, /* between two looks at a layer that another brig makes */
 };
 
+/*
+ * Where the driver puts layers together when it mounts, a layer goes from WAITING to RUNNING.
+ * Where its trees hold what is below them (`stacked`), a tree can only be begun when the one
+ * below has its name: then all are downloaded first (FETCHING, KEPT) and unpacked one by one.
+ */
 enum work_state {
 	WORK_WAITING,
-	WORK_BUSY,    /* another brig pulls it */
-	WORK_RUNNING, /* brig-net and the unpacker are at it */
-	WORK_WHOLE,   /* in staging, verified */
-	WORK_HERE,    /* has its name */
+	WORK_FETCHING, /* brig-net downloads it into staging */
+	WORK_KEPT,     /* its blob is in staging or in the store */
+	WORK_RUNNING,  /* brig-net and the unpacker are at it */
+	WORK_WHOLE,    /* its tree is in staging, verified */
+	WORK_HERE,     /* it has its name */
 };
 
 struct work {
 	enum work_state state;
+	bool busy; /* another brig makes it: to be looked at again */
 	uint32_t request;
 	bool fetched, unpacked;
-	int lock; /* of the chain id, while it is ours; -1 */
-	bool with_blob;
+	bool with_blob; /* a blob in staging, whole if fetched */
 	struct blob_stage blob;
-	struct pull_stage tree;
+	struct layer_stage tree;
 	struct unpack unpack;
 	struct unpack_result result;
 };
@@ -45,7 +52,8 @@ struct crowd {
 	const struct pull_layers *pull;
 	struct work *works;
 	size_t count;
-	size_t running;
+	size_t running; /* FETCHING and RUNNING ones */
+	bool stacked;
 	bool synced;
 };
 
@@ -70,144 +78,159 @@ static void tell(const struct crowd *c, enum pull_event_kind kind, size_t i, int
 	c->pull->options->tell(c->pull->options->context, &event);
 }
 
-/* The byte that stands for a chain id: 62 bits of it. Two that share one merely wait. */
-static off_t lock_place(const struct oci_digest *chain)
-{
-	char hex[17];
-	memcpy(hex, oci_digest_hex(chain), 16);
-	hex[16] = '\0';
-	return (off_t)(strtoull(hex, NULL, 16) >> 2);
-}
-
-/* 1: ours now; 0: another brig's; -1. */
-static int try_lock(const struct crowd *c, size_t i, struct err *e)
-{
-	struct flock lock = {
-		.l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = lock_place(&c->pull->chains[i]),
-		.l_len = 1,
-	};
-	auto_close int fd = fd_open(c->pull->store->root, "lock", O_RDWR | O_NOFOLLOW, 0);
-	if (fd < 0)
-		return err_errno(e, fd, "cannot open the store's lock");
-	/* A lock of this open file alone, so that each layer has one and closing it is enough. */
-	if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
-		if (errno == EAGAIN || errno == EACCES)
-			return 0;
-		return err_errno(e, errno, "cannot lock a layer");
-	}
-	c->works[i].lock = steal_fd(&fd);
-	return 1;
-}
-
-/* Forgets what is on its way; whole work stays. */
-static void drop(struct crowd *c, size_t i)
+static void set_state(struct crowd *c, size_t i, enum work_state state)
 {
 	struct work *w = &c->works[i];
+	bool was = w->state == WORK_FETCHING || w->state == WORK_RUNNING;
+	bool is = state == WORK_FETCHING || state == WORK_RUNNING;
 
-	if (w->state == WORK_RUNNING)
-		c->running--;
-	unpack_stop(&w->unpack);
-	pull_stage_drop(c->pull->store, &w->tree);
-	if (w->with_blob)
-		blob_drop(c->pull->store, &w->blob);
-	w->with_blob = false;
-	close_fd(&w->lock);
-	w->state = WORK_WAITING;
+	c->running = c->running - was + is;
+	w->state = state;
 }
 
-/* Asks brig-net for the layer, its tar into the pipe: from the kept blob where there is one. */
-static int request(struct crowd *c, size_t i, int tar, struct err *e)
+/* Forgets the tree that is on its way or whole in staging. */
+static void drop_tree(struct crowd *c, size_t i)
+{
+	unpack_stop(&c->works[i].unpack);
+	layer_drop(c->pull->store, &c->works[i].tree);
+}
+
+static void drop_blob(struct crowd *c, size_t i)
+{
+	if (c->works[i].with_blob)
+		blob_drop(c->pull->store, &c->works[i].blob);
+	c->works[i].with_blob = false;
+}
+
+static bool is_in_store(const struct crowd *c, size_t i)
+{
+	const struct oci_descriptor *d = &c->pull->manifest->layers[i];
+	int64_t size;
+
+	return blob_has(c->pull->store, &d->digest, &size) && size == d->size;
+}
+
+/* Has brig-net download the layer into staging, what is in it into the pipe tar where that is
+ * not -1. */
+static int request_download(struct crowd *c, size_t i, int tar, struct err *e)
 {
 	const struct pull_layers *p = c->pull;
 	struct work *w = &c->works[i];
 	const struct oci_descriptor *d = &p->manifest->layers[i];
-	int64_t size;
-	int id;
 
-	if (blob_has(p->store, &d->digest, &size) && size == d->size) {
-		/* That it is intact, the diff_id will tell. */
-		auto_close int fd = blob_open(p->store, &d->digest, e);
-		if (fd < 0)
-			return -1;
-		id = net_client_inflate(p->client, fd, tar, e);
-	} else {
-		if (blob_stage(p->store, &w->blob, e) < 0)
-			return -1;
-		w->with_blob = true;
-		id = net_client_get_blob(
-			p->client, p->repository, d->digest.text, d->size, w->blob.fd, tar, e);
-	}
-	if (id < 0)
+	if (blob_stage(p->store, &w->blob, e) < 0)
 		return -1;
+	w->with_blob = true;
+	int id = net_client_get_blob(p->client, p->repository, d->digest.text, d->size, w->blob.fd, tar, e);
 	w->request = (uint32_t)id;
-	return 0;
+	return id < 0 ? -1 : 0;
 }
 
-static int start(struct crowd *c, size_t i, struct err *e)
+/* Has it inflate the blob that was downloaded, or is in the store. That this one is intact, the
+ * diff_id will tell. */
+static int request_inflation(struct crowd *c, size_t i, int tar, struct err *e)
 {
 	const struct pull_layers *p = c->pull;
 	struct work *w = &c->works[i];
+	auto_close int kept = -1;
+	int fd;
+
+	if (w->with_blob) {
+		fd = w->blob.fd;
+		if (lseek(fd, 0, SEEK_SET) < 0)
+			return err_errno(e, errno, "cannot read a layer in %s", p->store->path);
+	} else {
+		fd = kept = blob_open(p->store, &p->manifest->layers[i].digest, e);
+		if (fd < 0)
+			return -1;
+	}
+	int id = net_client_inflate(p->client, fd, tar, e);
+	w->request = (uint32_t)id;
+	return id < 0 ? -1 : 0;
+}
+
+/* Begins the layer's tree, and has it filled. */
+static int start_tree(struct crowd *c, size_t i, struct err *e)
+{
+	const struct pull_layers *p = c->pull;
+	struct work *w = &c->works[i];
+	bool inflate = w->state == WORK_KEPT || is_in_store(c, i);
 	int ends[2];
 
-	int r = try_lock(c, i, e);
+	int r = layer_try_begin(p->store, &p->chains[i], i ? &p->chains[i - 1] : NULL, &w->tree, e);
 	if (r < 0)
 		return -1;
-	if (r == 0) {
-		if (w->state != WORK_BUSY)
-			tell(c, PULL_LAYER_BUSY, i, 0, 0);
-		w->state = WORK_BUSY;
+	if (r == 2 && !w->busy)
+		tell(c, PULL_LAYER_BUSY, i, 0, 0);
+	w->busy = r == 2;
+	if (r == 2)
 		return 0;
-	}
-	/* Who had the lock may have brought it. */
-	if (pull_stage_has(p->store, &p->chains[i])) {
-		close_fd(&w->lock);
-		w->state = WORK_HERE;
+	if (r == 0) {
+		/* Another brig has made it meanwhile. */
+		drop_blob(c, i);
+		set_state(c, i, WORK_HERE);
 		tell(c, PULL_LAYER_COMPLETE, i, 0, 0);
 		return 0;
 	}
-	w->state = WORK_RUNNING;
+	set_state(c, i, WORK_RUNNING);
 	w->fetched = w->unpacked = false;
-	c->running++;
-	if (pull_stage_make(p->store, &w->tree, e) < 0)
-		return -1;
 	r = fd_pipe(ends, 0);
 	if (r < 0)
 		return err_errno(e, r, "cannot make a pipe");
 	auto_close int read_end = ends[0], write_end = ends[1];
 	fcntl(write_end, F_SETPIPE_SZ, PIPE);
-	if (request(c, i, write_end, e) < 0)
+	if ((inflate ? request_inflation(c, i, write_end, e) : request_download(c, i, write_end, e)) < 0)
 		return -1;
 	/* Before the unpacker is made: a copy there would keep it from ever seeing the end. */
 	close_fd(&write_end);
 	struct unpack_options options = {
 		.input = read_end,
-		.directory = w->tree.tree,
-		.whiteouts = w->tree.whiteouts,
-		.one_owner = w->tree.one_owner,
+		.one_owner = p->one_owner,
 		.compressed_size = (uint64_t)p->manifest->layers[i].size,
 	};
-	return unpack_start(&options, &w->unpack, e);
+	return layer_unpack(&w->tree, options, &w->unpack, e);
 }
 
-/* The layer is whole in staging, if its bytes are those that the config names. */
+/* Does what can be done next for a layer. */
+static int advance(struct crowd *c, size_t i, struct err *e)
+{
+	struct work *w = &c->works[i];
+
+	if (!c->stacked)
+		return w->state == WORK_WAITING && c->running < AT_ONCE ? start_tree(c, i, e) : 0;
+	if (w->state == WORK_WAITING && is_in_store(c, i))
+		set_state(c, i, WORK_KEPT);
+	if (w->state == WORK_WAITING && c->running < AT_ONCE) {
+		set_state(c, i, WORK_FETCHING);
+		if (request_download(c, i, -1, e) < 0)
+			return -1;
+	}
+	if (w->state == WORK_KEPT && (i == 0 || c->works[i - 1].state == WORK_HERE))
+		return start_tree(c, i, e);
+	return 0;
+}
+
+/* The tree is whole, if its bytes are those that the config names. */
 static int judge(struct crowd *c, size_t i, struct err *e)
 {
 	struct work *w = &c->works[i];
-	struct oci_digest diff;
+	const struct oci_digest *wanted = &c->pull->config->diff_ids[i], *is = &w->tree.layer.diff_id;
+	const char *blob = c->pull->manifest->layers[i].digest.text;
 
-	oci_digest_from_sha256(w->result.diff_id, &diff);
-	if (!oci_digest_equal(&diff, &c->pull->config->diff_ids[i])) {
+	if (!oci_digest_equal(is, wanted)) {
+		/* What was downloaded is what the manifest says; but of no use. */
+		drop_blob(c, i);
 		err_set(e, ERR_CORRUPT, 0,
 			"layer %.19s does not hold what the image's config says (its diff_id is %.19s, not "
 			"%.19s)",
-			c->pull->manifest->layers[i].digest.text, diff.text,
-			c->pull->config->diff_ids[i].text);
+			blob, is->text, wanted->text);
 		return err_hint(e, "the image is damaged or forged; nothing of the layer was kept");
 	}
-	c->running--;
-	w->state = WORK_WHOLE;
+	w->tree.layer.blob = c->pull->manifest->layers[i].digest;
+	if (w->result.devices)
+		log_warning("layer %.19s: %llu device files are left out", blob,
+			(unsigned long long)w->result.devices);
+	set_state(c, i, WORK_WHOLE);
 	tell(c, PULL_LAYER_COMPLETE, i, 0, 0);
 	return 0;
 }
@@ -215,7 +238,8 @@ static int judge(struct crowd *c, size_t i, struct err *e)
 static ssize_t find_request(const struct crowd *c, uint32_t id)
 {
 	for (size_t i = 0; i < c->count; i++)
-		if (c->works[i].state == WORK_RUNNING && c->works[i].request == id)
+		if ((c->works[i].state == WORK_RUNNING || c->works[i].state == WORK_FETCHING) &&
+			c->works[i].request == id)
 			return (ssize_t)i;
 	return -1;
 }
@@ -244,14 +268,19 @@ static int on_event(struct crowd *c, struct err *e)
 	}
 	if (event.type == NET_FAILED) {
 		/* Most likely the unpacker has gone, which knows better why. */
-		if (!w->unpacked && unpack_finish(&w->unpack, &w->result, e) < 0)
+		if (w->state == WORK_RUNNING && !w->unpacked &&
+			layer_unpacked(&w->tree, &w->unpack, NULL, &w->result, e) < 0)
 			return -1;
 		*e = event.failure;
 		return -1;
 	}
 	w->fetched = true;
 	log_trace("brig-net", "layer %zu is fetched", i);
-	tell(c, PULL_LAYER_FETCHED, i, event.done.size, 0);
+	/* Of one that was kept, the download was told of before. */
+	if (w->state == WORK_FETCHING || !c->stacked)
+		tell(c, PULL_LAYER_FETCHED, i, event.done.size, 0);
+	if (w->state == WORK_FETCHING)
+		set_state(c, i, WORK_KEPT);
 	return w->unpacked ? judge(c, i, e) : 0;
 }
 
@@ -278,46 +307,71 @@ static int on_unpacked(struct crowd *c, size_t i, struct err *e)
 {
 	struct work *w = &c->works[i];
 
-	if (unpack_finish(&w->unpack, &w->result, e) < 0)
+	if (layer_unpacked(&w->tree, &w->unpack, NULL, &w->result, e) < 0)
 		return blame(c, i, e);
 	w->unpacked = true;
 	log_trace("unpacker", "layer %zu has %llu entries", i, (unsigned long long)w->result.entries);
 	return w->fetched ? judge(c, i, e) : 0;
 }
 
-/* Gives whole layers their names, after one sync, and releases their locks. */
-static int publish(struct crowd *c, struct err *e)
+/* Seals, after one sync names, the whole layers from `first` that stand on named ones, and with
+ * them the blobs. */
+static int publish_trees(struct crowd *c, size_t first, size_t end, struct err *e)
 {
 	struct store *store = c->pull->store;
-	bool any = false;
 
-	for (size_t i = 0; i < c->count; i++)
-		any = any || c->works[i].state == WORK_WHOLE;
-	if (!any)
-		return 0;
+	for (size_t i = first; i < end; i++)
+		if (layer_seal(store, &c->works[i].tree, i > first ? &c->works[i - 1].tree : NULL, e) < 0)
+			return -1;
 	if (store_sync(store, e) < 0)
 		return -1;
 	c->synced = true;
 	log_trace("parent", "synced");
-	for (size_t i = 0; i < c->count; i++) {
+	for (size_t i = first; i < end; i++) {
 		struct work *w = &c->works[i];
-		if (w->state != WORK_WHOLE)
-			continue;
 		if (w->with_blob &&
 			blob_publish(store, &w->blob, &c->pull->manifest->layers[i].digest, true, e) < 0)
 			return -1;
 		w->with_blob = false;
-		struct pull_stage_facts facts = {
-			.chain = c->pull->chains[i],
-			.diff = c->pull->config->diff_ids[i],
-			.size = (int64_t)w->result.file_size,
-		};
-		if (pull_stage_publish(store, &w->tree, &facts, e) < 0)
+		if (layer_publish(store, &w->tree, e) < 0)
 			return -1;
-		close_fd(&w->lock);
-		w->state = WORK_HERE;
+		set_state(c, i, WORK_HERE);
+	}
+	int r = store_sync_folder(store_folder(store, STORE_LAYERS, e));
+	return r < 0 ? err_errno(e, r, "cannot sync the layers in %s", store->path) : 0;
+}
+
+/* Gives names to what is whole and stands on what has its name. */
+static int publish(struct crowd *c, struct err *e)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		size_t end = i;
+		if (c->works[i].state == WORK_HERE)
+			continue;
+		while (end < c->count && c->works[end].state == WORK_WHOLE)
+			end++;
+		if (end == i)
+			return 0;
+		if (publish_trees(c, i, end, e) < 0)
+			return -1;
+		i = end - 1;
 	}
 	return 0;
+}
+
+/* Of what cannot have its name, as something below is missing, the blobs are kept: the next
+ * pull need not download them. */
+static void keep_blobs(struct crowd *c)
+{
+	struct err ignored;
+
+	for (size_t i = 0; i < c->count; i++) {
+		struct work *w = &c->works[i];
+		if (w->with_blob && w->fetched &&
+			blob_publish(c->pull->store, &w->blob, &c->pull->manifest->layers[i].digest, false,
+				&ignored) == 0)
+			w->with_blob = false;
+	}
 }
 
 static int wait_and_act(struct crowd *c, bool busy, struct err *e)
@@ -349,58 +403,79 @@ static int wait_and_act(struct crowd *c, bool busy, struct err *e)
 static int run(struct crowd *c, struct err *e)
 {
 	for (;;) {
-		size_t left = 0;
-		bool busy = false;
+		bool busy = false, left = false;
 		for (size_t i = 0; i < c->count; i++) {
-			struct work *w = &c->works[i];
-			bool startable = w->state == WORK_WAITING || w->state == WORK_BUSY;
-			if (startable && c->running < AT_ONCE && start(c, i, e) < 0)
+			if (advance(c, i, e) < 0)
 				return -1;
-			left += w->state == WORK_WAITING || w->state == WORK_BUSY || w->state == WORK_RUNNING;
-			busy = busy || w->state == WORK_BUSY;
+			busy = busy || c->works[i].busy;
+			left = left || c->works[i].state < WORK_WHOLE;
 		}
 		if (!left)
 			return 0;
-		/* Nobody may wait for us while we wait for him. */
-		if (!c->running && publish(c, e) < 0)
-			return -1;
-		if (wait_and_act(c, busy, e) < 0)
+		/* Nobody may wait for us while we wait for him; and where trees are stacked the next
+		 * one needs its name. */
+		bool more = false;
+		if (!c->running || c->stacked) {
+			size_t had = 0, has = 0;
+			for (size_t i = 0; i < c->count; i++)
+				had += c->works[i].state == WORK_HERE;
+			if (publish(c, e) < 0)
+				return -1;
+			for (size_t i = 0; i < c->count; i++)
+				has += c->works[i].state == WORK_HERE;
+			more = has > had;
+		}
+		if (!more && wait_and_act(c, busy, e) < 0)
 			return -1;
 	}
+}
+
+/* Waits for nothing any more. */
+static void stop(struct crowd *c)
+{
+	net_client_stop(c->pull->client);
+	for (size_t i = 0; i < c->count; i++)
+		if (c->works[i].state == WORK_RUNNING || c->works[i].state == WORK_FETCHING) {
+			drop_tree(c, i);
+			set_state(c, i, WORK_WAITING);
+		}
 }
 
 int pull_layers(
 	const struct pull_layers *pull, struct arena *arena, int64_t *sizes, bool *synced, struct err *e)
 {
-	struct crowd c = {.pull = pull, .count = pull->manifest->count};
+	struct crowd c = {
+		.pull = pull,
+		.count = pull->manifest->count,
+		.stacked = pull->store->driver->whiteouts == UNPACK_WHITEOUTS_APPLY,
+	};
 	struct err late = {0};
 
 	c.works = arena_array(arena, c.count, sizeof *c.works);
 	for (size_t i = 0; i < c.count; i++) {
-		struct work *w = &c.works[i];
-		w->lock = -1;
-		w->unpack = (struct unpack){.result = -1};
-		w->tree = PULL_STAGE_NONE;
-		bool here = pull_stage_has(pull->store, &pull->chains[i]);
-		w->state = here ? WORK_HERE : WORK_WAITING;
+		bool here = layer_has(pull->store, oci_digest_hex(&pull->chains[i]));
+		c.works[i].unpack = (struct unpack){.result = -1};
+		c.works[i].state = here ? WORK_HERE : WORK_WAITING;
 		tell(&c, here ? PULL_LAYER_EXISTS : PULL_LAYER_PENDING, i, 0, 0);
 	}
 	int r = run(&c, e);
-	if (r < 0) {
-		/* What is under way ends here. */
-		net_client_stop(pull->client);
-		for (size_t i = 0; i < c.count; i++)
-			if (c.works[i].state == WORK_RUNNING)
-				drop(&c, i);
-	}
+	if (r < 0)
+		stop(&c);
 	if (publish(&c, r < 0 ? &late : e) < 0)
 		r = -1;
-	for (size_t i = 0; i < c.count; i++)
-		if (c.works[i].state != WORK_HERE)
-			drop(&c, i);
+	if (r < 0)
+		keep_blobs(&c);
+	for (size_t i = 0; i < c.count; i++) {
+		drop_tree(&c, i);
+		drop_blob(&c, i);
+	}
 	*synced = c.synced;
-	for (size_t i = 0; r == 0 && i < c.count; i++)
-		r = pull_stage_size(pull->store, &pull->chains[i], &sizes[i], e);
+	for (size_t i = 0; r == 0 && i < c.count; i++) {
+		struct layer layer;
+		r = layer_read(pull->store, oci_digest_hex(&pull->chains[i]), &layer, e);
+		if (r == 0)
+			sizes[i] = layer.size;
+	}
 	return r;
 }
 

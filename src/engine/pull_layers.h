@@ -20,6 +20,7 @@ struct pull_layers {
 	const struct oci_manifest *manifest;
 	const struct oci_config *config;
 	const struct oci_digest *chains;
+	bool one_owner; /* see unpack.h */
 };
 
 /* Brings all layers into the store. On success, and on failure, what is whole has its name

@@ -102,7 +102,10 @@ static int write_json(const struct layer *layer, int folder)
 
 /* The lock on a chain id. */
 
-static int lock_chain(struct store *store, const char *chain, struct err *e)
+enum { CHAIN_BUSY = -2 };
+
+/* The lock's descriptor; CHAIN_BUSY where somebody else has it and we shall not wait; -1. */
+static int lock_chain(struct store *store, const char *chain, bool wait, struct err *e)
 {
 	uint64_t place = 0;
 
@@ -113,7 +116,9 @@ static int lock_chain(struct store *store, const char *chain, struct err *e)
 	if (fd < 0)
 		return err_errno(e, fd, "cannot open %s/layers.lock", store->path);
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)place, .l_len = 1};
-	while (fcntl(fd, F_OFD_SETLKW, &lock) < 0) {
+	while (fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock) < 0) {
+		if (!wait && (errno == EAGAIN || errno == EACCES))
+			return CHAIN_BUSY;
 		if (errno != EINTR)
 			return err_errno(e, errno, "cannot take a lock in %s", store->path);
 	}
@@ -132,8 +137,8 @@ static int begin_tree(struct store *store, const char *parent, int stage, struct
 	return fd < 0 ? err_errno(e, fd, "cannot open a folder in %s/tmp", store->path) : fd;
 }
 
-int layer_begin(struct store *store, const struct oci_digest *chain_id, const struct oci_digest *parent,
-	struct layer_stage *stage, struct err *e)
+static int begin(struct store *store, const struct oci_digest *chain_id, const struct oci_digest *parent,
+	bool wait, struct layer_stage *stage, struct err *e)
 {
 	struct layer_stage begun = {.tree = -1, .lock = -1, .stage.fd = -1, .begun = true};
 	const char *chain = chain_id ? oci_digest_hex(chain_id) : NULL;
@@ -146,9 +151,9 @@ int layer_begin(struct store *store, const struct oci_digest *chain_id, const st
 	if (chain && layer_has(store, chain))
 		return 0;
 	if (chain) {
-		begun.lock = lock_chain(store, chain, e);
+		begun.lock = lock_chain(store, chain, wait, e);
 		if (begun.lock < 0)
-			return -1;
+			return begun.lock == CHAIN_BUSY ? 2 : -1;
 		if (layer_has(store, chain)) {
 			close(begun.lock);
 			return 0;
@@ -165,6 +170,18 @@ int layer_begin(struct store *store, const struct oci_digest *chain_id, const st
 		return 1;
 	layer_drop(store, stage);
 	return -1;
+}
+
+int layer_begin(struct store *store, const struct oci_digest *chain_id, const struct oci_digest *parent,
+	struct layer_stage *stage, struct err *e)
+{
+	return begin(store, chain_id, parent, true, stage, e);
+}
+
+int layer_try_begin(struct store *store, const struct oci_digest *chain_id, const struct oci_digest *parent,
+	struct layer_stage *stage, struct err *e)
+{
+	return begin(store, chain_id, parent, false, stage, e);
 }
 
 int layer_unpack(

@@ -68,6 +68,10 @@ int layer_open_tree(struct store *store, const char *chain, struct err *e);
  */
 int layer_begin(struct store *store, const struct oci_digest *chain_id, const struct oci_digest *parent,
 	struct layer_stage *stage, struct err *e);
+/* The same without waiting: 2 where somebody else is making it. Who begins layers while he holds
+ * others that are not published yet has to begin them the lowest first, or not wait. */
+int layer_try_begin(struct store *store, const struct oci_digest *chain_id, const struct oci_digest *parent,
+	struct layer_stage *stage, struct err *e);
 /* Starts to unpack an archive into the stage; options' directory and whiteouts are set here. */
 int layer_unpack(
 	struct layer_stage *stage, struct unpack_options options, struct unpack *unpack, struct err *e);

@@ -639,8 +639,6 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 		err_set(e, ERR_NOT_FOUND, 0, "network %s not found", config->network);
 		return err_hint(e, "this version has the networks bridge, host and none");
 	}
-	if (!strcmp(config->network, "default"))
-		config->network = "bridge";
 	if (check_sysctls(&options->sysctl, config->network, e) < 0 ||
 		container_options_env(arena, &options->env, &options->env_file, &config->env, e) < 0 ||
 		parse_security(arena, &options->security_opt, config, e) < 0 ||

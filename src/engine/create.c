@@ -184,6 +184,16 @@ static int make(struct engine *engine, struct container *container, struct conta
 	return container_write_status(&engine->containers, container, &status, e);
 }
 
+/* What nobody chose is a bridge, or, for an ordinary user, who cannot make one, nothing. */
+static void choose_network(const struct engine *engine, struct container_config *config)
+{
+	if (strcmp(config->network, "default") != 0)
+		return;
+	config->network = engine->user_namespace ? "none" : "bridge";
+	if (engine->user_namespace)
+		log_warning("an ordinary user's container has no network, as --network none says");
+}
+
 int engine_create(struct engine *engine, const struct create_options *options, struct container *container,
 	struct container_config *config, struct err *e)
 {
@@ -202,6 +212,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 		store_unlock_images(store);
 		return -1;
 	}
+	choose_network(engine, config);
 	config->image = options->image;
 	config->image_id = arena_strdup(arena, oci_digest_hex(&image.id));
 	config->driver = store->driver->name;

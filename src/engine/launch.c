@@ -234,6 +234,7 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 	struct spec_host host = {
 		.files = arena_printf(arena, "%s/containers/%s", engine->run_root, launch->container->id),
 		.user_namespace = engine->user_namespace,
+		.lonely = launch->network.kind == NET_NONE,
 		.joined_network = launch->network.kind == NET_HOST,
 		.rows = launch->rows,
 		.columns = launch->columns,
@@ -258,9 +259,10 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 		.cgroup_path = path,
 		.limits = &limits,
 	};
-	/* An ordinary user has cgroups where they were delegated, and else does without. */
-	bool optional = engine->user_namespace && !limits_asked(&launch->config->limits);
-	if (launch->cgroup_host.version == 0 && !limits_asked(&launch->config->limits))
+	/* An ordinary user has cgroups where v2's were delegated, and else does without. */
+	bool asked = limits_asked(&launch->config->limits);
+	bool optional = engine->user_namespace && !asked;
+	if (!asked && (launch->cgroup_host.version == 0 || (optional && launch->cgroup_host.version == 1)))
 		options.cgroup_path = NULL;
 	int rc = runtime_create(&options, &launch->process, e);
 	if (rc < 0 && optional && options.cgroup_path &&

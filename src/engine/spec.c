@@ -209,6 +209,12 @@ static void build_mounts(struct arena *arena, const struct container_config *con
 		mounts[count] = *mount;
 		if (config->privileged)
 			mounts[count].attributes &= ~(uint64_t)RDONLY;
+		/* The host's network shows in the host's /sys, which only its root may mount. */
+		if (host->user_namespace && host->joined_network && !strcmp(mount->type, "sysfs")) {
+			mounts[count].type = "bind";
+			mounts[count].source = "/sys";
+			mounts[count].recursive = mounts[count].recursive_attributes = true;
+		}
 		/* One id only: the terminal group is not mapped. */
 		if (host->user_namespace && !strcmp(mount->type, "devpts"))
 			mounts[count].data = "newinstance,ptmxmode=0666,mode=0620";
@@ -342,6 +348,7 @@ int spec_build(struct arena *arena, const struct container_config *config, const
 		.hostname = hostname,
 		.domainname = config->domainname,
 		.readonly = config->readonly_root,
+		.loopback = host->lonely,
 		.new_namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
 				  (own_network ? CLONE_NEWNET : 0),
 		.process =

@@ -18,6 +18,7 @@ extern const char *const spec_readonly_paths[];
 struct spec_host {
 	const char *files;   /* folder on the host with hosts, hostname, resolv.conf; NULL: none */
 	bool user_namespace; /* the engine has the rights of an ordinary user */
+	bool lonely;         /* no network but the loopback interface */
 	bool joined_network; /* host networking: the container's /sys shows the host's */
 	unsigned short rows, columns;
 	const struct spec_device *devices; /* of a privileged container */

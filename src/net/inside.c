@@ -96,6 +96,9 @@ int inside_enter(const struct net_request *request, int host, const struct insid
 		home = fd_open(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0);
 	if (home < 0)
 		return err_errno(e, home, "cannot hold on to the host's network namespace");
+	/* Who may not come back must not go: it is the same right. */
+	if (setns(home, CLONE_NEWNET) < 0)
+		return err_errno(e, errno, "cannot work in the container's network namespace");
 	if (setns(request->netns > 0 ? request->netns : request->pidfd, CLONE_NEWNET) < 0)
 		return err_errno(e, errno, "cannot enter the container's network namespace");
 	int result = work(request, wish, &made, e);

@@ -93,6 +93,7 @@ struct spec {
 	const char *hostname;
 	const char *domainname;
 	bool readonly;           /* the root file system */
+	bool loopback;           /* the new network namespace gets its lo up, and nothing else */
 	uint64_t new_namespaces; /* CLONE_NEW* */
 	int join[SPEC_NS_COUNT]; /* descriptors + 1; 0: none */
 	const struct spec_mount *mounts;

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -72,6 +74,17 @@ static int set_names(const struct spec *spec, struct err *e)
 		return err_errno(e, errno, "cannot set the host name \"%s\"", spec->hostname);
 	if (spec->domainname && setdomainname(spec->domainname, strlen(spec->domainname)) < 0)
 		return err_errno(e, errno, "cannot set the domain name \"%s\"", spec->domainname);
+	return 0;
+}
+
+/* Done in here, where it takes no rights but those that an ordinary user has too. */
+static int raise_loopback(struct err *e)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
+		return err_errno(e, errno, "cannot bring up the container's loopback interface");
 	return 0;
 }
 
@@ -162,7 +175,8 @@ static int run_steps(const struct runtime_options *options, int sync, struct err
 	umask(0); /* modes are meant as they are written here */
 	/* A session of its own: signals of the caller's terminal are not the container's. */
 	setsid();
-	if (join_namespaces(spec, e) < 0 || set_names(spec, e) < 0)
+	if (join_namespaces(spec, e) < 0 || set_names(spec, e) < 0 ||
+		(spec->loopback && raise_loopback(e) < 0))
 		return -1;
 
 	auto_close int root = attach_root(options, e);

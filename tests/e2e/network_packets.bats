@@ -346,16 +346,6 @@ fetch_outside() {
 	outside timeout 3 socat -T2 -u "TCP:$1:$2,connect-timeout=2" -
 }
 
-@test "none has the loopback interface and nothing else" {
-	attach c1 "$runs" none
-	assert_equal "$address" ""
-	assert_equal "$(within c1 ip -o link | awk '{print $2}')" "lo:"
-	within c1 ping -q -c1 -W1 127.0.0.1
-	within c1 ping -q -c1 -W1 ::1
-	fails within c1 ping -q -c1 -W1 192.0.2.1
-	fails ip link show brig0
-}
-
 @test "an ordinary user is told what cannot be" {
 	ip netns add c1
 	id=$(printf %064x 1)

@@ -172,8 +172,11 @@ void progress_tell(void *context, const struct pull_event *event)
 	bool news = row->state != event->kind || !row->id[0];
 	p->count = event->layers;
 	memcpy(row->id, event->id, sizeof row->id);
-	if (event->kind == PULL_LAYER_PROGRESS && event->done > row->done)
+	if ((event->kind == PULL_LAYER_PROGRESS || event->kind == PULL_LAYER_FETCHED) &&
+		event->done > row->done) {
 		p->fetched += event->done - row->done;
+		row->done = event->done;
+	}
 	/* What comes late does not turn it back. */
 	if (!(row->state == PULL_LAYER_COMPLETE && event->kind == PULL_LAYER_FETCHED))
 		row->state = event->kind;

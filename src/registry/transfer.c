@@ -2,6 +2,7 @@
 #include "registry/transfer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,14 @@
 #include "registry/answer.h"
 #include "registry/inflate.h"
 
-enum { TRIES = 5, TRY_PROGRESS = 64 << 10, PAUSE_MAX = 30, READ = 256 << 10, NAME_ROOM = 520 };
+enum {
+	TRIES = 5,
+	TRY_PROGRESS = 64 << 10,
+	PAUSE_MAX = 30,
+	READ = 256 << 10,
+	NAME_ROOM = 520,
+	WRITE_OUT = 8 << 20
+};
 
 static const char manifest_types[] = "application/vnd.oci.image.index.v1+json, "
 				     "application/vnd.docker.distribution.manifest.list.v2+json, "
@@ -92,6 +100,10 @@ static int take_blob(
 		int r = fd_write_full(b->t->file, bytes, size);
 		if (r < 0)
 			return err_errno(e, r, "cannot write the blob");
+		/* The disk may begin, so that the one sync in the end has less to wait for. */
+		if ((b->got + (int64_t)size) / WRITE_OUT > b->got / WRITE_OUT)
+			sync_file_range(
+				b->t->file, b->got / WRITE_OUT * WRITE_OUT, WRITE_OUT, SYNC_FILE_RANGE_WRITE);
 	}
 	b->got += (int64_t)size;
 	if (b->inflate && inflate_feed(b->inflate, bytes, size, e) < 0)

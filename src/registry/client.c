@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,9 +126,12 @@ void net_client_stop(struct net_client *client)
 /* The socket's other end is gone: says why. */
 static int helper_ended(struct net_client *client, struct err *e)
 {
+	struct pollfd ended = {.fd = client->pidfd, .events = POLLIN};
 	int status = 0;
 
-	kernel_pidfd_send_signal(client->pidfd, SIGKILL);
+	/* It is about to end; unless it only closed its socket. */
+	if (poll(&ended, 1, 1000) != 1)
+		kernel_pidfd_send_signal(client->pidfd, SIGKILL);
 	while (waitpid(client->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	close_fd(&client->socket);

@@ -294,3 +294,32 @@ setup() {
 	assert_blobs_sound
 	stop_registry
 }
+
+@test "under a driver whose trees hold what is below them" {
+	fresh_store
+	printf '[storage]\ndriver = copy\n' >"$BRIG_TEST_DIR/conf"
+	assert_run 0 brig --config "$BRIG_TEST_DIR/conf" pull "$liar/good"
+	assert_equal "$(grep -c 'Download complete' <<<"$output")" 2
+	assert_equal "$(grep -c 'Pull complete' <<<"$output")" 2
+	assert_equal "$(find "$BRIG_ROOT/layers" -name hello | wc -l)" 2
+	# The lower layer stays, and of the upper one the blob.
+	assert_run 1 brig --config "$BRIG_TEST_DIR/conf" pull -q "$liar/wrong-diff-id"
+	assert_one_error "does not hold"
+	assert_no_staging
+	assert_blobs_sound
+	fresh_store
+}
+
+@test "run pulls what is missing, and says so on stderr" {
+	skip_without run
+	fresh_store
+	start_registry
+	push_fixture busybox busybox:1
+	assert_run 0 brig run --rm --network none "$registry/busybox:1" echo hello
+	assert_equal "$output" hello
+	assert_match "$errors" "^Unable to find image '$registry/busybox:1' locally"
+	assert_match "$errors" "Pull complete"
+	assert_run 0 brig run --rm --network none "$registry/busybox:1" echo again
+	assert_equal "$errors" ""
+	stop_registry
+}

@@ -315,7 +315,7 @@ void launch_release(struct launch *launch)
 		return;
 	struct net_release release = {
 		.run_root = launch->engine->run,
-		.network = launch->config->network,
+		.network = launch->network.network,
 		.id = launch->container->id,
 		.address = launch->network.address,
 	};

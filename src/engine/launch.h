@@ -34,7 +34,8 @@ struct launch {
  * then. On failure everything is taken down and the status is as before. */
 int launch_up(struct launch *launch, const int stdio[3], struct err *e);
 
-/* After the first process was reaped: frees its address. */
+/* After the first process was reaped: frees its address. Neither this nor launch_down
+ * needs more of engine than the run root, or anything of config. */
 void launch_release(struct launch *launch);
 /* All the rest: cgroups, files in the run root, the mount namespace. */
 void launch_down(struct launch *launch);

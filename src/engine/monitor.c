@@ -49,6 +49,9 @@ struct monitor {
 	int listener;
 	struct client clients[CLIENTS];
 	size_t clients_count;
+	/* Once the start is over: see shrink(). */
+	struct engine kept_engine;
+	struct container_config kept_config;
 };
 
 int monitor_send(int socket, enum monitor_type type, int value)
@@ -268,14 +271,36 @@ static void let_go(void)
 		return;
 }
 
-/* Starting a container went deep into the stack; what lies below is never wanted again.
- * It is half of what a monitor would otherwise keep in memory. */
-__attribute__((noinline)) static void shrink(void)
+/* Where the program's text lies: the linker's own names. */
+extern const char __executable_start, etext;
+
+/*
+ * What a monitor keeps in memory is there as often as there are containers, so what
+ * starting one needed is given back: the command's arena, but for the little that the end
+ * will ask for, and the stack below us, into which the start went deep.
+ */
+__attribute__((noinline)) static void shrink(struct monitor *monitor)
 {
 	enum { PAGE = 4096, DEEP = 64 * PAGE };
 	char here = 0;
 	uintptr_t end = ((uintptr_t)&here - PAGE) & ~(uintptr_t)(PAGE - 1);
+	struct arena *arena = monitor->engine->arena;
 
+	monitor->kept_engine = *monitor->engine;
+	monitor->kept_engine.arena = NULL;
+	monitor->kept_engine.config = NULL;
+	monitor->kept_config = (struct container_config){
+		.terminal = monitor->config->terminal,
+		.open_stdin = monitor->config->open_stdin,
+		.auto_remove = monitor->config->auto_remove,
+	};
+	monitor->engine = monitor->launch.engine = &monitor->kept_engine;
+	monitor->config = monitor->launch.config = &monitor->kept_config;
+	arena_free(arena);
+	/* The program's text, too: what little of it is needed comes back from the page cache. */
+	uintptr_t text = (uintptr_t)&__executable_start & ~(uintptr_t)(PAGE - 1);
+	madvise((void *)text, (uintptr_t)&etext - text,
+		MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
 	/* ENOMEM where the stack has not grown that far: the rest was still given back. */
 	madvise((void *)(end - DEEP), DEEP, MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
 }
@@ -309,7 +334,7 @@ static void look_after(struct monitor *monitor)
 		if (ready == 0 && !settled) {
 			let_go();
 			listen_for_clients(monitor);
-			shrink();
+			shrink(monitor);
 			settled = true;
 		}
 		if (ready <= 0)

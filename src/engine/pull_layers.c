@@ -11,6 +11,7 @@
 #include "base/auto.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "store/blob.h"
 #include "store/driver.h"
 #include "store/layer.h"
@@ -19,6 +20,7 @@
 enum {
 	AT_ONCE = NET_PARALLEL, /* layers on their way */
 	PIPE = 1 << 20,
+	HASH_PIECE = 256 << 10,
 	BUSY_MS = 200, /* between two looks at a layer that another brig makes */
 };
 
@@ -102,12 +104,42 @@ static void drop_blob(struct crowd *c, size_t i)
 	c->works[i].with_blob = false;
 }
 
-static bool is_in_store(const struct crowd *c, size_t i)
+/* Whether the bytes in the blob's file are those that its name says. */
+static bool is_sound(struct store *store, const struct oci_digest *digest)
+{
+	struct err ignored;
+	struct sha256 sha;
+	unsigned char raw[SHA256_SIZE];
+	struct oci_digest is;
+	auto_free char *bytes = malloc(HASH_PIECE);
+	auto_close int fd = blob_open(store, digest, &ignored);
+	ssize_t n = -1;
+
+	if (!bytes)
+		abort();
+	sha256_init(&sha);
+	while (fd >= 0 && (n = fd_read_full(fd, bytes, HASH_PIECE)) > 0)
+		sha256_update(&sha, bytes, (size_t)n);
+	sha256_final(&sha, raw);
+	oci_digest_from_sha256(raw, &is);
+	return n == 0 && oci_digest_equal(&is, digest);
+}
+
+/* Whether its blob is in the store, intact: an earlier pull left it there. One that is damaged is
+ * of use to nobody, and goes, so that the one that will be downloaded gets the name. */
+static bool is_in_store(struct crowd *c, size_t i)
 {
 	const struct oci_descriptor *d = &c->pull->manifest->layers[i];
-	int64_t size;
+	struct store *store = c->pull->store;
+	struct err ignored;
 
-	return blob_has(c->pull->store, &d->digest, &size) && size == d->size;
+	if (!blob_has(store, &d->digest, NULL))
+		return false;
+	if (is_sound(store, &d->digest))
+		return true;
+	log_warning("the kept blob %.19s was damaged, and is downloaded anew", d->digest.text);
+	blob_remove(store, &d->digest, &ignored);
+	return false;
 }
 
 /* Has brig-net download the layer into staging, what is in it into the pipe tar where that is
@@ -126,8 +158,7 @@ static int request_download(struct crowd *c, size_t i, int tar, struct err *e)
 	return id < 0 ? -1 : 0;
 }
 
-/* Has it inflate the blob that was downloaded, or is in the store. That this one is intact, the
- * diff_id will tell. */
+/* Has it inflate the blob that was downloaded, or is in the store. */
 static int request_inflation(struct crowd *c, size_t i, int tar, struct err *e)
 {
 	const struct pull_layers *p = c->pull;
@@ -154,7 +185,6 @@ static int start_tree(struct crowd *c, size_t i, struct err *e)
 {
 	const struct pull_layers *p = c->pull;
 	struct work *w = &c->works[i];
-	bool inflate = w->state == WORK_KEPT || is_in_store(c, i);
 	int ends[2];
 
 	int r = layer_try_begin(p->store, &p->chains[i], i ? &p->chains[i - 1] : NULL, &w->tree, e);
@@ -172,6 +202,7 @@ static int start_tree(struct crowd *c, size_t i, struct err *e)
 		tell(c, PULL_LAYER_COMPLETE, i, 0, 0);
 		return 0;
 	}
+	bool inflate = w->state == WORK_KEPT || is_in_store(c, i);
 	set_state(c, i, WORK_RUNNING);
 	w->fetched = w->unpacked = false;
 	r = fd_pipe(ends, 0);

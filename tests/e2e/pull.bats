@@ -310,6 +310,24 @@ setup() {
 	fresh_store
 }
 
+@test "a kept blob spares the download, a damaged one does not count" {
+	fresh_store
+	assert_run 0 brig pull -q "$liar/good"
+	rm -rf "$BRIG_ROOT/layers"/* "$BRIG_ROOT/images"
+	: >"$liar_log"
+	assert_run 0 brig pull -q "$liar/good"
+	assert_equal "$(requests /blobs/)" 0
+	rm -rf "$BRIG_ROOT/layers"/* "$BRIG_ROOT/images"
+	local blob
+	for blob in "$BRIG_ROOT"/blobs/sha256/*; do
+		[[ $(stat -c %s "$blob") -lt 100000 ]] || printf x | dd of="$blob" bs=1 seek=5000 conv=notrunc status=none
+	done
+	assert_run 0 brig pull -q "$liar/good"
+	assert_match "$errors" "was damaged"
+	assert_equal "$(requests /blobs/)" 2
+	assert_blobs_sound
+}
+
 @test "run pulls what is missing, and says so on stderr" {
 	skip_without run
 	fresh_store

@@ -603,6 +603,28 @@ static int bridge_detach(const struct net_release *release, struct err *e)
 	return 0;
 }
 
+/* Everything that a later change of the host could have taken away is looked at again. */
+static int bridge_adopt(
+	const struct net_request *request, const char *pool_id, struct net_attachment *got, struct err *e)
+{
+	auto_host struct host host = HOST_CLOSED;
+	auto_ipam struct ipam ipam = IPAM_CLOSED;
+	uint8_t from[IPAM_ID_SIZE], to[IPAM_ID_SIZE];
+	struct in_addr address;
+
+	if (!ipam_parse_id(pool_id, from) || !ipam_parse_id(request->id, to) ||
+		inet_pton(AF_INET, got->address, &address) != 1)
+		return err_set(e, ERR_INVALID, 0, "a container's id or address is malformed");
+	if (host_open(&host, e) < 0 || open_leases(&host, request->run_root, &ipam, e) < 0)
+		return -1;
+	/* What needs work is not for this road: attaching a new namespace does it. */
+	if (!in_place(&host, &ipam) || link_is_up(host.route.fd, got->host_interface) != 1)
+		return err_set(
+			e, ERR_CONFLICT, 0, "the namespace made ahead does not fit this host any more");
+	int result = ipam_hand_on(&ipam, from, to, ntohl(address.s_addr));
+	return result < 0 ? err_errno(e, result, "cannot take over the address %s", got->address) : 0;
+}
+
 struct sweep {
 	net_dead_fn *dead;
 	void *context;
@@ -646,4 +668,6 @@ const struct net_driver net_bridge_driver = {
 	.attach = bridge_attach,
 	.detach = bridge_detach,
 	.sweep = bridge_sweep,
+	.pooled = true,
+	.adopt = bridge_adopt,
 };

@@ -15,8 +15,20 @@ struct net_driver {
 	const char *about;
 	int (*attach)(const struct net_request *request, struct net_attachment *out, struct err *e);
 	int (*detach)(const struct net_release *release, struct err *e);
+	/* Whether namespaces of this kind are made ahead of time, and for one that was: takes what
+	 * it holds over from the pool's id, after a look that all of it still stands. */
+	bool pooled;
+	/* What such a namespace needs besides attach; may be NULL. */
+	int (*prepare)(const struct net_request *request, struct err *e);
+	int (*adopt)(const struct net_request *request, const char *pool_id, struct net_attachment *got,
+		struct err *e);
 	int (*sweep)(int run_root, net_dead_fn *dead, void *context, struct err *e);
 };
+
+/* The row of the user's word (NULL with e filled where there is none), and the rows in turn
+ * (NULL after the last). */
+const struct net_driver *net_driver_find(const char *network, struct err *e);
+const struct net_driver *net_driver_at(size_t n);
 
 extern const struct net_driver net_bridge_driver;
 extern const struct net_driver net_none_driver;

@@ -277,20 +277,38 @@ static int clear_slot(struct ipam *ipam, uint32_t slot)
 	return result;
 }
 
-int ipam_release(struct ipam *ipam, const uint8_t id[IPAM_ID_SIZE], uint32_t address)
+/* The slot of an address that this id holds, or -ENOENT. */
+static int held_slot(struct ipam *ipam, const uint8_t id[IPAM_ID_SIZE], uint32_t address)
 {
 	uint32_t slot = address - first_of(ipam);
 	uint8_t holder[IPAM_ID_SIZE];
+	uint64_t word;
 
 	if (slot >= ipam->network.window)
 		return -ENOENT;
 	int result = read_at(ipam->fd, holder, sizeof holder, RECORDS_AT + (off_t)slot * IPAM_ID_SIZE);
+	if (result == 0)
+		result = read_word(ipam, slot / 64, &word);
 	if (result < 0)
 		return result;
-	if (memcmp(holder, id, sizeof holder) != 0)
-		return -ENOENT;
-	result = clear_slot(ipam, slot);
+	return word & 1ull << slot % 64 && memcmp(holder, id, sizeof holder) == 0 ? (int)slot : -ENOENT;
+}
+
+int ipam_release(struct ipam *ipam, const uint8_t id[IPAM_ID_SIZE], uint32_t address)
+{
+	int slot = held_slot(ipam, id, address);
+	int result = slot < 0 ? slot : clear_slot(ipam, (uint32_t)slot);
+
 	return result < 0 ? result : ipam_save(ipam);
+}
+
+int ipam_hand_on(
+	struct ipam *ipam, const uint8_t from[IPAM_ID_SIZE], const uint8_t to[IPAM_ID_SIZE], uint32_t address)
+{
+	int slot = held_slot(ipam, from, address);
+
+	return slot < 0 ? slot
+			: write_at(ipam->fd, to, IPAM_ID_SIZE, RECORDS_AT + (off_t)slot * IPAM_ID_SIZE);
 }
 
 int ipam_sweep(struct ipam *ipam, ipam_dead_fn *dead, void *context)

@@ -74,6 +74,10 @@ void ipam_widen(struct ipam *ipam);
 /* Gives it back; -ENOENT where that container does not hold it. */
 int ipam_release(struct ipam *ipam, const uint8_t id[IPAM_ID_SIZE], uint32_t address);
 
+/* Hands an address on to another id; -ENOENT where `from` does not hold it. */
+int ipam_hand_on(struct ipam *ipam, const uint8_t from[IPAM_ID_SIZE], const uint8_t to[IPAM_ID_SIZE],
+	uint32_t address);
+
 typedef bool ipam_dead_fn(void *context, const uint8_t id[IPAM_ID_SIZE], uint32_t address);
 /* Gives back every address of which dead says true. Returns how many, or -errno. */
 int ipam_sweep(struct ipam *ipam, ipam_dead_fn *dead, void *context);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "net/driver.h"
+#include "net/pool.h"
 
 static const struct net_driver *const drivers[] = {
 	&net_bridge_driver,
@@ -11,7 +12,7 @@ static const struct net_driver *const drivers[] = {
 	&net_host_driver,
 };
 
-static const struct net_driver *find(const char *network, struct err *e)
+const struct net_driver *net_driver_find(const char *network, struct err *e)
 {
 	if (!network || !*network || !strcmp(network, "default"))
 		return drivers[0];
@@ -25,9 +26,14 @@ static const struct net_driver *find(const char *network, struct err *e)
 	return NULL;
 }
 
+const struct net_driver *net_driver_at(size_t n)
+{
+	return n < sizeof drivers / sizeof *drivers ? drivers[n] : NULL;
+}
+
 int net_kind_of(const char *network, enum net_kind *out, struct err *e)
 {
-	const struct net_driver *driver = find(network, e);
+	const struct net_driver *driver = net_driver_find(network, e);
 	if (!driver)
 		return -1;
 	*out = driver->kind;
@@ -36,7 +42,7 @@ int net_kind_of(const char *network, enum net_kind *out, struct err *e)
 
 int net_attach(const struct net_request *request, struct net_attachment *out, struct err *e)
 {
-	const struct net_driver *driver = find(request->network, e);
+	const struct net_driver *driver = net_driver_find(request->network, e);
 	struct net_attachment made = {0};
 
 	if (!driver)
@@ -51,20 +57,33 @@ int net_attach(const struct net_request *request, struct net_attachment *out, st
 
 int net_detach(const struct net_release *release, struct err *e)
 {
-	const struct net_driver *driver = find(release->network, e);
+	const struct net_driver *driver = net_driver_find(release->network, e);
 	if (!driver)
 		return -1;
 	return driver->detach ? driver->detach(release, e) : 0;
 }
 
+struct sweep {
+	net_dead_fn *dead;
+	void *context;
+};
+
+/* What the pool holds is no container's, dead or alive. */
+static bool dead_container(void *context, const char *id)
+{
+	const struct sweep *sweep = context;
+	return !net_pool_holds(id) && sweep->dead(sweep->context, id);
+}
+
 int net_sweep(int run_root, net_dead_fn *dead, void *context, struct err *e)
 {
+	struct sweep sweep = {.dead = dead, .context = context};
 	int freed = 0;
 
 	for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++) {
 		if (!drivers[i]->sweep)
 			continue;
-		int one = drivers[i]->sweep(run_root, dead, context, e);
+		int one = drivers[i]->sweep(run_root, dead_container, &sweep, e);
 		if (one < 0)
 			return -1;
 		freed += one;

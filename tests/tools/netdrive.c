@@ -6,6 +6,9 @@
  *	netdrive sweep RUN-ROOT LIVING-ID...                 prints how many were freed
  *	netdrive publish|unpublish HOST:PORT ADDRESS:PORT    tcp; HOST 0.0.0.0 for all
  *	netdrive bench RUN-ROOT NETWORK COUNT                microseconds of each attach
+ *	netdrive take RUN-ROOT NETWORK ID FILE               one made ahead, bound to FILE
+ *	netdrive refill RUN-ROOT NETWORK ; netdrive count RUN-ROOT ; netdrive clear RUN-ROOT
+ *	netdrive pool RUN-ROOT NETWORK COUNT                 microseconds of each taking
  *	netdrive storm RUN-ROOT NETWORK COUNT                that many at once, each in its process
  *
  * NETNS is a file of a network namespace (/run/netns/NAME).
@@ -18,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,6 +32,7 @@
 #include "base/kernel.h"
 #include "net/firewall.h"
 #include "net/net.h"
+#include "net/pool.h"
 
 static int failed(const struct err *e)
 {
@@ -156,7 +161,7 @@ static pid_t start_container(int *pidfd)
 
 static void make_id(char id[65], unsigned n)
 {
-	snprintf(id, 65, "%056x%08x", getpid(), n);
+	snprintf(id, 65, "c%023x%040x", (unsigned)getpid(), n);
 }
 
 static int compare(const void *a, const void *b)
@@ -201,6 +206,64 @@ static int bench(char **words)
 	qsort(detached, (size_t)count, sizeof *detached, compare);
 	printf("attach median=%.0f min=%.0f p90=%.0f  detach median=%.0f min=%.0f\n", attached[count / 2],
 		attached[0], attached[count * 9 / 10], detached[count / 2], detached[0]);
+	return 0;
+}
+
+static int take(char **words)
+{
+	struct net_attachment got;
+	struct net_request request = {.run_root = open_root(words[0]), .network = words[1], .id = words[2]};
+	char path[64];
+	int netns;
+
+	if (!net_pool_take(&request, &netns, &got)) {
+		printf("taken=0\n");
+		return 0;
+	}
+	snprintf(path, sizeof path, "/proc/self/fd/%d", netns);
+	close(open(words[3], O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	if (mount(path, words[3], NULL, MS_BIND, NULL) < 0)
+		perror(words[3]);
+	printf("taken=1\n");
+	print(&got);
+	return 0;
+}
+
+static int pool(char **words)
+{
+	int root = open_root(words[0]), count = (int)strtol(words[2], NULL, 10), hits = 0;
+	double took[1000], refilled[1000];
+
+	if (count < 1 || count > 1000)
+		return 2;
+	for (int i = 0; i < count; i++) {
+		struct err e = {0};
+		struct net_attachment got = {0};
+		char id[65];
+		int netns = -1;
+		make_id(id, (unsigned)i);
+		struct net_request request = {.run_root = root, .network = words[1], .id = id};
+		double began = now();
+		if (net_pool_take(&request, &netns, &got))
+			took[hits++] = now() - began;
+		close(netns);
+		if (*got.address) {
+			struct net_release release = {
+				.run_root = root, .network = words[1], .id = id, .address = got.address};
+			if (net_detach(&release, &e) < 0)
+				return failed(&e);
+		}
+		began = now();
+		net_pool_refill(root, words[1]);
+		refilled[i] = now() - began;
+		usleep(3000);
+	}
+	if (hits) {
+		qsort(took, (size_t)hits, sizeof *took, compare);
+		qsort(refilled, (size_t)count, sizeof *refilled, compare);
+		printf("hits=%d take median=%.0f min=%.0f  refill median=%.0f min=%.0f\n", hits,
+			took[hits / 2], took[0], refilled[count / 2], refilled[0]);
+	}
 	return 0;
 }
 
@@ -260,6 +323,16 @@ int main(int argc, char **argv)
 		return publish(argv + 2, argv[1][0] == 'p');
 	if (argc >= 5 && !strcmp(argv[1], "bench"))
 		return bench(argv + 2);
+	if (argc >= 6 && !strcmp(argv[1], "take"))
+		return take(argv + 2);
+	if (argc >= 4 && !strcmp(argv[1], "refill"))
+		return net_pool_refill(open_root(argv[2]), argv[3]), 0;
+	if (argc >= 3 && !strcmp(argv[1], "clear"))
+		return net_pool_clear(open_root(argv[2])), 0;
+	if (argc >= 3 && !strcmp(argv[1], "count"))
+		return printf("%u\n", net_pool_count(open_root(argv[2]))) < 0;
+	if (argc >= 5 && !strcmp(argv[1], "pool"))
+		return pool(argv + 2);
 	if (argc >= 5 && !strcmp(argv[1], "storm"))
 		return storm(argv + 2);
 	return 2;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/kernel.h"
 #include "base/log.h"
 #include "base/reexec.h"
 #include "cli/cli.h"
@@ -214,6 +215,9 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 	}
 	if (!count_operands(verb, argc))
 		return 1;
+	/* What else the caller has open is not ours: a monitor would hold it for days. */
+	if (verb->flags & VERB_ENTERS)
+		kernel_close_range(3, ~0U, 0);
 	/* Root's own file is at stake; an ordinary user's containers cannot write to it. */
 	r = (verb->flags & VERB_ENTERS) && geteuid() == 0 ? reexec_readonly(cli->arguments, &e) : 0;
 	if (r >= 0)
@@ -284,9 +288,12 @@ static int run(struct cli *cli, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct cli cli = {.arguments = argv};
+	struct cli cli = {0};
 
 	hold_standard_streams();
+	/* A copy: the parser moves operands to the front. */
+	cli.arguments = arena_array(&cli.arena, (size_t)argc + 1, sizeof *cli.arguments);
+	memcpy(cli.arguments, argv, (size_t)argc * sizeof *argv);
 	/* What the command held is given back by its end, which is quicker than we are. */
 	return run(&cli, argc - (argc > 0), argv + (argc > 0));
 }

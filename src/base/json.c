@@ -498,7 +498,7 @@ static void put_quoted(struct json_writer *w, const char *bytes, size_t length)
 			if (!taken) {
 				taken = 1;
 				escape_length = 6;
-				memcpy(escape, "\\ufffd", 6);
+				memcpy(escape, w->keep_bytes ? "\\udc" : "\\ufffd", w->keep_bytes ? 4 : 6);
 			} else if (taken == 3 && !memcmp(at, "\xe2\x80", 2) &&
 				   ((unsigned char)at[2] & 0xfe) == 0xa8) {
 				/* U+2028 and U+2029 end a line in JavaScript; Go escapes them too. */

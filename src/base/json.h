@@ -77,6 +77,7 @@ struct json_writer {
 	struct buf *out;
 	int indent;
 	bool escape_html;
+	bool keep_bytes; /* a byte that is not UTF-8 becomes \udc80 to \udcff instead of U+FFFD */
 	int depth;
 	bool filled; /* the innermost container has a member already */
 };

@@ -593,6 +593,7 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 				.stop_signal = options->stop_signal,
 				.stop_timeout =
 					options->stop_timeout == INT64_MIN ? 0 : options->stop_timeout,
+				.has_stop_timeout = options->stop_timeout != INT64_MIN,
 				.network = options->network ? options->network : "default",
 				.privileged = options->privileged,
 				.readonly_root = options->read_only,

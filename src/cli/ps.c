@@ -210,6 +210,9 @@ static int collect(struct ps *ps, struct err *e)
 			continue;
 		enum control_state state = control_observe(ps->engine, &item->container);
 		item->lost = state == CONTROL_LOST;
+		/* The next command that writes sweeps it. */
+		if (item->lost && (item->container.record.identity.flags & CONTAINER_AUTO_REMOVE))
+			continue;
 		item->unattended = state == CONTROL_UNATTENDED;
 		/* What the next command that writes will record. */
 		if (item->lost)

@@ -51,6 +51,7 @@ static const struct field config_fields[] = {
 	ROW(domainname, FIELD_STRING),
 	ROW(stop_signal, FIELD_STRING),
 	ROW(stop_timeout, FIELD_INTEGER),
+	ROW(has_stop_timeout, FIELD_BOOL),
 	ROW(network, FIELD_STRING),
 	LIMIT(memory, FIELD_INTEGER),
 	LIMIT(memory_swap, FIELD_INTEGER),

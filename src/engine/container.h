@@ -56,7 +56,7 @@ struct container_config {
 	const char *hostname; /* "" or NULL: the id's first 12 digits */
 	const char *domainname;
 	const char *stop_signal; /* name or number; NULL SIGTERM */
-	int64_t stop_timeout;    /* seconds; -1 the default */
+	int64_t stop_timeout;    /* seconds; -1 for ever; where has_stop_timeout is set */
 	const char *network;     /* bridge, host, none */
 	struct container_mount *mounts;
 	size_t mounts_count;
@@ -66,6 +66,7 @@ struct container_config {
 	const char *seccomp;         /* NULL the default, "unconfined", or a profile's text */
 	struct strings group_add;
 	struct strings sysctls; /* KEY=VALUE */
+	bool has_stop_timeout;
 	bool no_new_privileges;
 	bool unconfined_paths; /* systempaths=unconfined */
 	bool privileged;

@@ -65,6 +65,19 @@ void control_settle(struct engine *engine, struct container *container)
 	container_unlock(container);
 }
 
+void control_settle_all(struct engine *engine)
+{
+	struct container container;
+
+	for (size_t slot = 0; slot < engine->containers.count; slot++) {
+		uint32_t state = engine->containers.records[slot].status.state;
+		if ((state == CONTAINER_RUNNING || state == CONTAINER_PAUSED) &&
+			container_read(&engine->containers, slot, &container) &&
+			control_observe(engine, &container) == CONTROL_LOST)
+			control_settle(engine, &container);
+	}
+}
+
 int control_open_process(struct engine *engine, const struct container *container, struct err *e)
 {
 	enum control_state state = control_observe(engine, container);
@@ -217,7 +230,7 @@ int control_stop(
 				return -1;
 		}
 		if (timeout == -2)
-			timeout = config.stop_timeout ? config.stop_timeout : STOP_TIMEOUT;
+			timeout = config.has_stop_timeout ? config.stop_timeout : STOP_TIMEOUT;
 	}
 	auto_close int pidfd = control_open_process(engine, container, e);
 	if (pidfd < 0)

@@ -28,6 +28,10 @@ enum control_state control_observe(const struct engine *engine, const struct con
  * Commands that list containers call this for each that they observe as lost. */
 void control_settle(struct engine *engine, struct container *container);
 
+/* Settles all that are lost: for commands that are about to claim a name. It costs a
+ * question to the kernel for each container that runs. */
+void control_settle_all(struct engine *engine);
+
 /* Finds a container by name or id and opens its first process: ERR_CONFLICT ("is not
  * running") unless it runs. Returns the pidfd. */
 int control_open_process(struct engine *engine, const struct container *container, struct err *e);

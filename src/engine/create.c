@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "engine/control.h"
 #include "oci/image.h"
 #include "oci/reference.h"
 #include "store/driver.h"
@@ -77,8 +78,10 @@ static int merge(struct arena *arena, const struct create_options *options, cons
 		config->working_dir = arena_printf(arena, "/%s", config->working_dir);
 	if (!config->stop_signal && *image->stop_signal)
 		config->stop_signal = image->stop_signal;
-	if (!config->stop_timeout && image->has_stop_timeout)
+	if (!config->has_stop_timeout && image->has_stop_timeout) {
 		config->stop_timeout = image->stop_timeout;
+		config->has_stop_timeout = true;
+	}
 	struct strings args = container_args(arena, config);
 	if (!args.count || (args.count == 1 && !*args.items[0])) {
 		err_set(e, ERR_INVALID, 0, "no command specified");
@@ -233,6 +236,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 			 (config->open_stdin ? CONTAINER_OPEN_STDIN : 0),
 		.durable = durable,
 	};
+	control_settle_all(engine);
 	int rc = container_claim(&engine->containers, &claim, container, e);
 	store_unlock_images(store);
 	if (rc < 0)

@@ -75,6 +75,7 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 	}
 	if (spec_build(engine->arena, &config, &host, &spec, e) < 0)
 		return -1;
+	spec.process.make_cwd = false;
 	spec.process.env = merge_env(engine->arena, spec.process.env, &options->env).items;
 
 	if (!options->terminal && !options->detach) {
@@ -109,6 +110,9 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 	for (int i = 0; i < 3; i++)
 		close_fd(&stdio[i]);
 	if (rc < 0) {
+		/* docker's status for whatever keeps a command from running, unless it is not there. */
+		if (e->kind != ERR_NO_COMMAND && e->kind != ERR_CONFLICT)
+			e->kind = ERR_CANNOT_EXECUTE;
 		monitor_client_close(&client);
 		return -1;
 	}

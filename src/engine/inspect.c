@@ -313,7 +313,7 @@ static void put_config(struct inspect *in)
 	put_pairs(in, "Labels", &c->labels);
 	if (c->stop_signal && *c->stop_signal)
 		json_put_string(w, "StopSignal", c->stop_signal);
-	if (c->stop_timeout > 0)
+	if (c->has_stop_timeout)
 		json_put_integer(w, "StopTimeout", c->stop_timeout);
 	json_end_object(w);
 }

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "engine/devices.h"
+#include "engine/monitor.h"
 #include "engine/spec.h"
 #include "store/driver.h"
 
@@ -355,6 +356,7 @@ void launch_clean_lost(struct engine *engine, const struct container *container)
 		cgroup_remove(&cgroup, &ignored);
 		cgroup_close(&cgroup);
 	}
+	monitor_forget(engine, container->id);
 	remove_files(engine, container->id);
 }
 

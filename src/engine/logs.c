@@ -67,7 +67,7 @@ static void flush(struct logs_writer *writer)
 
 static void put_record(struct logs_writer *writer, enum logs_stream stream, const char *text, size_t length)
 {
-	struct json_writer w = {.out = &writer->out};
+	struct json_writer w = {.out = &writer->out, .keep_bytes = true};
 	char now[TIME_TEXT];
 
 	json_begin_object(&w, NULL);
@@ -193,6 +193,11 @@ static char *unescape(char *at, char *end, char **out_end)
 		if (c < 0)
 			return NULL;
 		at += 6;
+		if (c >= 0xdc80 && c < 0xdd00) {
+			/* A byte that was not UTF-8, as json_writer's keep_bytes has it. */
+			*out++ = (char)(c & 0xff);
+			continue;
+		}
 		if (c >= 0xd800 && c < 0xdc00) {
 			int32_t low = unit(at, end);
 			if (low < 0xdc00 || low > 0xdfff)

@@ -4,7 +4,8 @@
  * `log.json` in the container's folder: one object a line, {"log": "text\n", "stream":
  * "stdout", "time": "RFC 3339 with nanoseconds"}. A line longer than LOGS_LINE is cut into
  * records of which only the last ends with \n. Output is escaped, so a container cannot
- * forge a record. When the file passes max_size it becomes log.json.1, that one .2, and
+ * forge a record; bytes that are not UTF-8 become lone surrogates, \udc80 to \udcff, so that
+ * they come back as they were. When the file passes max_size it becomes log.json.1, that one .2, and
  * so on; of max_files in all. A disk that is full loses lines, never the container.
  */
 #ifndef ENGINE_LOGS_H

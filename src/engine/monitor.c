@@ -227,6 +227,14 @@ static void socket_address(int run, const char *id, struct sockaddr_un *address)
 	snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/attach/%.64s", run, id);
 }
 
+void monitor_forget(const struct engine *engine, const char *id)
+{
+	char name[80];
+
+	snprintf(name, sizeof name, "attach/%.64s", id);
+	unlinkat(engine->run, name, 0);
+}
+
 static void listen_for_clients(struct monitor *monitor)
 {
 	struct sockaddr_un address;
@@ -243,9 +251,7 @@ static void listen_for_clients(struct monitor *monitor)
 		rc = bind(fd, (const struct sockaddr *)&address, sizeof address);
 	} else if (rc < 0 && errno == EADDRINUSE) {
 		/* A monitor that was killed left it: the lock that we hold says so. */
-		char name[80];
-		snprintf(name, sizeof name, "attach/%s", monitor->container->id);
-		unlinkat(run, name, 0);
+		monitor_forget(monitor->engine, monitor->container->id);
 		rc = bind(fd, (const struct sockaddr *)&address, sizeof address);
 	}
 	umask(before);
@@ -417,9 +423,7 @@ static void finish(struct monitor *monitor, int exit_code)
 	}
 	launch_release(&monitor->launch);
 	if (monitor->listener >= 0) {
-		char name[80];
-		snprintf(name, sizeof name, "attach/%s", monitor->container->id);
-		unlinkat(monitor->engine->run, name, 0);
+		monitor_forget(monitor->engine, monitor->container->id);
 		close_fd(&monitor->listener);
 	}
 	while (monitor->clients_count) {

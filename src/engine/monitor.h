@@ -69,6 +69,9 @@ int monitor_start(struct engine *engine, struct container *container, const stru
 int monitor_connect(struct engine *engine, const struct container *container, unsigned attach,
 	struct monitor_client *client, struct err *e);
 
+/* Removes the socket of a monitor that is gone or is about to go. */
+void monitor_forget(const struct engine *engine, const char *id);
+
 int monitor_send(int socket, enum monitor_type type, int value);
 /* 1: a message; 0: the monitor is gone. -1: e. */
 int monitor_receive(int socket, struct monitor_message *message, int *fds, size_t *count, struct err *e);

@@ -356,6 +356,7 @@ int spec_build(struct arena *arena, const struct container_config *config, const
 				.args = args.items,
 				.env = build_env(arena, config, hostname),
 				.cwd = config->working_dir,
+				.make_cwd = true,
 				.user = {.text = config->user, .add_groups = config->group_add.items},
 				.terminal = config->terminal,
 				.rows = host->rows,

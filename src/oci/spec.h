@@ -53,6 +53,7 @@ struct spec_process {
 	const char *const *args; /* NULL-terminated, at least one */
 	const char *const *env;  /* NULL-terminated NAME=VALUE */
 	const char *cwd;
+	bool make_cwd; /* where it is missing */
 	struct spec_user user;
 	bool terminal;
 	unsigned short rows, columns; /* of the terminal, 0 unknown */

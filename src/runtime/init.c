@@ -251,8 +251,9 @@ _Noreturn void init_run(const struct runtime_options *options, int sync)
 }
 
 /* mkdir -p of the working directory, which we stand above as root still. */
-static int enter_working_directory(const char *cwd, const struct user *user, struct err *e)
+static int enter_working_directory(const struct spec_process *process, struct err *e)
 {
+	const char *cwd = process->cwd;
 	char real[4096];
 
 	if (!cwd || !*cwd)
@@ -260,7 +261,7 @@ static int enter_working_directory(const char *cwd, const struct user *user, str
 	if (*cwd != '/')
 		return err_set(e, ERR_INVALID, 0, "the working directory %s is not an absolute path", cwd);
 	if (chdir(cwd) < 0) {
-		int rc = errno == ENOENT ? fd_mkdirs(AT_FDCWD, cwd, 0755) : -errno;
+		int rc = errno == ENOENT && process->make_cwd ? fd_mkdirs(AT_FDCWD, cwd, 0755) : -errno;
 		if (rc == 0 && chdir(cwd) < 0)
 			rc = -errno;
 		if (rc < 0)
@@ -435,7 +436,7 @@ int init_execute(const struct spec_process *process, int proc, struct err *e)
 		strings_add(&arena, &env, arena_printf(&arena, "HOME=%s", user.home));
 
 	/* While we may still make folders as root. */
-	if (enter_working_directory(process->cwd, &user, e) < 0)
+	if (enter_working_directory(process, e) < 0)
 		return -1;
 
 	if (confine_last(process, &user, proc, e) < 0)

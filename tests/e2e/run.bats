@@ -82,6 +82,12 @@ teardown() {
 @test "-d holds on to no descriptor of the caller's" {
 	assert_match "$(timeout 10 "$BRIG" run -d "$image" sleep 100)" '^[0-9a-f]{64}$'
 	assert_match "$(timeout 10 "$BRIG" run -d --rm "$image" sleep 100 2>&1 | cat)" '^[0-9a-f]{64}$'
+	exec 9>"$BATS_TEST_TMPDIR/held"
+	brig run -d "$image" sleep 100 >/dev/null
+	exec 9>&-
+	local open
+	open=$(find /proc/[0-9]*/fd -lname "$BATS_TEST_TMPDIR/held" 2>/dev/null || true)
+	assert_equal "$open" "" "somebody holds the caller's file"
 }
 
 @test "--rm leaves nothing: no record, folder, cgroup, network or process" {

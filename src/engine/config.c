@@ -41,6 +41,7 @@ static const struct key keys[] = {
 	{"network", "subnet6", KEY_STRING, AT(subnet6)},
 	{"network", "dns", KEY_LIST, AT(dns)},
 	{"container", "pids_limit", KEY_COUNT, AT(pids_limit)},
+	{"network", "ready", KEY_BOOL, AT(ready_networks)},
 	{"container", "no_new_privileges", KEY_BOOL, AT(no_new_privileges)},
 	{"log", "max_size", KEY_SIZE, AT(log_max_size)},
 	{"log", "max_file", KEY_COUNT, AT(log_max_file)},
@@ -53,6 +54,7 @@ void config_init(struct config *config)
 {
 	*config = (struct config){
 		.publish_address = "0.0.0.0",
+		.ready_networks = true,
 		.pids_limit = 4096,
 		.log_max_size = 10 << 20,
 		.log_max_file = 3,

@@ -30,6 +30,7 @@ struct config {
 	const char *publish_address; /* [network] publish_address: "0.0.0.0" */
 	const char *subnet;          /* [network] subnet of the default bridge; NULL: the first free one */
 	const char *subnet6;         /* [network] subnet6; NULL: no IPv6 */
+	bool ready_networks;         /* [network] ready: namespaces may be made ahead of time */
 	struct strings dns;          /* [network] dns, once for each server; empty: the host's */
 	int64_t pids_limit;          /* [container] pids_limit; 0: none */
 	bool no_new_privileges;      /* [container] no_new_privileges */

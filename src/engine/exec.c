@@ -67,7 +67,8 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 		config.user = options->user;
 	if (options->working_dir)
 		config.working_dir = options->working_dir;
-	struct spec_host host = {.user_namespace = engine->user_namespace, .joined_network = true};
+	struct spec_host host = {
+		.user_namespace = engine->user_namespace, .ready_network = -1, .joined_network = true};
 	struct winsize size;
 	if (options->terminal && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
 		host.rows = size.ws_row;

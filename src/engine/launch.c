@@ -22,6 +22,7 @@
 #include "engine/devices.h"
 #include "engine/monitor.h"
 #include "engine/spec.h"
+#include "net/pool.h"
 #include "store/driver.h"
 
 enum stage { STAGE_FILES = 1, STAGE_PROCESS = 2, STAGE_NETWORK = 4, STAGE_STATUS = 8 };
@@ -185,19 +186,43 @@ static bool limits_asked(const struct container_limits *limits)
 	return memcmp(limits, &none, sizeof none) != 0;
 }
 
-static int attach_network(struct launch *launch, struct err *e)
+static struct net_request network_request(const struct launch *launch)
 {
-	struct net_request request = {
+	return (struct net_request){
 		.run_root = launch->engine->run,
 		.network = launch->config->network,
 		.id = launch->container->id,
 		.pidfd = launch->process.pidfd,
 	};
+}
+
+/* A namespace that was made ahead, if there is one; else -1. */
+static int take_network(struct launch *launch)
+{
+	struct net_request request = network_request(launch);
+	int netns = -1;
+
+	if (launch->engine->user_namespace || launch->network.kind == NET_HOST ||
+		!launch->engine->config->ready_networks ||
+		net_pool_take(&request, &netns, &launch->network) <= 0)
+		return -1;
+	launch->stages |= STAGE_NETWORK;
+	log_trace("monitor", "network namespace taken");
+	return netns;
+}
+
+static int attach_network(struct launch *launch, struct err *e)
+{
+	struct net_request request = network_request(launch);
+
+	if (launch->stages & STAGE_NETWORK)
+		return 0;
 	if (net_attach(&request, &launch->network, e) < 0)
 		return -1;
 	launch->stages |= STAGE_NETWORK;
 	if (*launch->network.note)
 		dprintf(STDERR_FILENO, "%s", launch->network.note);
+	log_trace("monitor", "network attached");
 	return 0;
 }
 
@@ -232,10 +257,12 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 		net_kind_of(launch->config->network, &launch->network.kind, e) < 0 ||
 		cgroup_probe(&launch->cgroup_host, e) < 0 || make_files(launch, &files, e) < 0)
 		return -1;
+	auto_close int netns = take_network(launch);
 	struct spec_host host = {
 		.files = arena_printf(arena, "%s/containers/%s", engine->run_root, launch->container->id),
 		.user_namespace = engine->user_namespace,
 		.lonely = launch->network.kind == NET_NONE,
+		.ready_network = netns,
 		.joined_network = launch->network.kind == NET_HOST,
 		.rows = launch->rows,
 		.columns = launch->columns,
@@ -279,7 +306,6 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 	log_trace("monitor", "cgroup made and joined");
 	if (attach_network(launch, e) < 0 || write_hosts(launch, files, e) < 0)
 		return -1;
-	log_trace("monitor", "network attached");
 	char namespace[40];
 	snprintf(namespace, sizeof namespace, "/proc/%d/ns/mnt", (int)launch->process.pid);
 	launch->mounts = fd_open(AT_FDCWD, namespace, O_RDONLY, 0);
@@ -369,4 +395,10 @@ int launch_open_cgroup(
 	if (cgroup_probe(host, e) < 0)
 		return -1;
 	return cgroup_open(host, path, cgroup, e);
+}
+
+void launch_prepare(const struct engine *engine, const char *network)
+{
+	if (!engine->user_namespace)
+		net_pool_refill(engine->run, network);
 }

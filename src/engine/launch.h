@@ -40,6 +40,9 @@ void launch_release(struct launch *launch);
 /* All the rest: cgroups, files in the run root, the mount namespace. */
 void launch_down(struct launch *launch);
 
+/* With nothing left to do: makes network namespaces ahead for those that follow. */
+void launch_prepare(const struct engine *engine, const char *network);
+
 /* What a container leaves whose monitor was killed and whose processes are gone. */
 void launch_clean_lost(struct engine *engine, const struct container *container);
 

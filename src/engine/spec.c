@@ -332,7 +332,7 @@ int spec_build(struct arena *arena, const struct container_config *config, const
 	struct spec *spec, struct err *e)
 {
 	uint64_t capabilities;
-	bool own_network = !host->joined_network;
+	bool own_network = !host->joined_network, ready = host->ready_network >= 0;
 
 	if (spec_capabilities(config, &capabilities, e) < 0)
 		return -1;
@@ -348,9 +348,9 @@ int spec_build(struct arena *arena, const struct container_config *config, const
 		.hostname = hostname,
 		.domainname = config->domainname,
 		.readonly = config->readonly_root,
-		.loopback = host->lonely,
+		.loopback = host->lonely && !ready,
 		.new_namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
-				  (own_network ? CLONE_NEWNET : 0),
+				  (own_network && !ready ? CLONE_NEWNET : 0),
 		.process =
 			{
 				.args = args.items,
@@ -371,6 +371,8 @@ int spec_build(struct arena *arena, const struct container_config *config, const
 				.init = config->init,
 			},
 	};
+	if (ready)
+		spec->join[SPEC_NS_NETWORK] = host->ready_network + 1;
 	if (!config->privileged && !config->unconfined_paths) {
 		spec->masked_paths = spec_masked_paths;
 		spec->readonly_paths = spec_readonly_paths;

@@ -19,6 +19,7 @@ struct spec_host {
 	const char *files;   /* folder on the host with hosts, hostname, resolv.conf; NULL: none */
 	bool user_namespace; /* the engine has the rights of an ordinary user */
 	bool lonely;         /* no network but the loopback interface */
+	int ready_network;   /* a namespace that is all set up and to be joined; -1 none */
 	bool joined_network; /* host networking: the container's /sys shows the host's */
 	unsigned short rows, columns;
 	const struct spec_device *devices; /* of a privileged container */

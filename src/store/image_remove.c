@@ -182,7 +182,10 @@ static int remove_name(struct removing *r, const char *text, const char *name, b
 	return 0;
 }
 
-/* Digests in use, sorted. */
+/* Digests in use, sorted, each behind the letter of what it names: a layer that is the lowest
+ * and a blob that was kept uncompressed have the same one. */
+enum mark_kind { MARK_LAYER = 'l', MARK_BLOB = 'b' };
+
 struct marks {
 	struct arena arena;
 	const char **items;
@@ -190,7 +193,7 @@ struct marks {
 	bool unknown; /* a record cannot be read: what it needs is not known */
 };
 
-static void mark(struct marks *marks, const struct oci_digest *digest)
+static void mark(struct marks *marks, enum mark_kind kind, const struct oci_digest *digest)
 {
 	if (!oci_digest_is_sha256(digest))
 		return;
@@ -202,7 +205,7 @@ static void mark(struct marks *marks, const struct oci_digest *digest)
 		marks->items = items;
 		marks->room = room;
 	}
-	marks->items[marks->count++] = arena_strdup(&marks->arena, oci_digest_hex(digest));
+	marks->items[marks->count++] = arena_printf(&marks->arena, "%c%s", kind, oci_digest_hex(digest));
 }
 
 static int compare_text(const void *a, const void *b)
@@ -210,13 +213,16 @@ static int compare_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static bool marked(const struct marks *marks, const char *hex)
+static bool marked(const struct marks *marks, enum mark_kind kind, const char *hex)
 {
-	return marks->count && bsearch(&hex, marks->items, marks->count, sizeof *marks->items, compare_text);
+	char text[1 + 64 + 1];
+	const char *key = text;
+
+	snprintf(text, sizeof text, "%c%.64s", kind, hex);
+	return marks->count && bsearch(&key, marks->items, marks->count, sizeof *marks->items, compare_text);
 }
 
-/* All that records refer to. A layer and a blob may well have the same digest (a layer that
- * is the lowest and was kept uncompressed), which does no harm here. */
+/* All that records refer to. */
 struct marking {
 	struct store *store;
 	struct marks *marks;
@@ -232,15 +238,15 @@ static int mark_record(void *context, const char *id)
 	struct oci_digest config;
 
 	oci_digest_from_hex(id, &config);
-	mark(m->marks, &config);
+	mark(m->marks, MARK_BLOB, &config);
 	if (image_read(m->store, &arena, &none, id, &image, &bad) < 0) {
 		m->marks->unknown = true;
 		return 0;
 	}
-	mark(m->marks, &image.manifest);
+	mark(m->marks, MARK_BLOB, &image.manifest);
 	for (size_t i = 0; i < image.layer_count; i++) {
-		mark(m->marks, &image.layers[i].chain_id);
-		mark(m->marks, &image.layers[i].blob);
+		mark(m->marks, MARK_LAYER, &image.layers[i].chain_id);
+		mark(m->marks, MARK_BLOB, &image.layers[i].blob);
 	}
 	return 0;
 }
@@ -257,13 +263,13 @@ static int mark_all(struct store *store, struct marks *marks, struct err *e)
 
 static bool layer_is_used(const struct marks *marks, const struct image_users *users, const char *chain)
 {
-	return marks->unknown || marked(marks, chain) ||
+	return marks->unknown || marked(marks, MARK_LAYER, chain) ||
 	       (users && users->layer_used && users->layer_used(users->context, chain));
 }
 
 static bool blob_is_used(const struct marks *marks, const struct image_users *users, const char *blob)
 {
-	return marks->unknown || marked(marks, blob) ||
+	return marks->unknown || marked(marks, MARK_BLOB, blob) ||
 	       (users && users->blob_used && users->blob_used(users->context, blob));
 }
 
@@ -301,11 +307,12 @@ static void remove_content(struct removing *r, const struct image *image)
 		for (size_t i = image->layer_count; i-- > 0;) {
 			const struct image_layer *layer = &image->layers[i];
 			const char *chain = oci_digest_hex(&layer->chain_id);
-			if (layer_is_used(&marks, r->users, chain) ||
-				layer_remove(r->store, chain, &ignored) < 0)
-				continue;
-			strings_add(r->arena, &r->out->deleted, arena_strdup(r->arena, layer->chain_id.text));
+			/* Another image may have the layer from another blob. */
 			collect_blob(r->store, &marks, r->users, &layer->blob, &ignored);
+			if (!layer_is_used(&marks, r->users, chain) &&
+				layer_remove(r->store, chain, &ignored) == 0)
+				strings_add(r->arena, &r->out->deleted,
+					arena_strdup(r->arena, layer->chain_id.text));
 		}
 		collect_blob(r->store, &marks, r->users, &image->manifest, &ignored);
 		collect_blob(r->store, &marks, r->users, &image->id, &ignored);

@@ -344,10 +344,10 @@ static void test_remove(void **state)
 	assert_string_equal(joined(arena, &removal.untagged), "x:1 x@sha256:aaaaaaaaaaaaaaaaaaaaa");
 	assert_int_equal(removal.deleted.count, 1);
 	assert_int_equal(count_entries(place, STORE_LAYERS), 3);
-	/* When the container is gone it is garbage. */
+	/* When the container is gone it is garbage; the blobs have gone at once. */
 	int64_t freed = 0;
-	assert_int_equal(image_collect(&place->store, &users, &freed, e), 1);
-	assert_int_equal(freed, 6);
+	assert_int_equal(image_collect(&place->store, &users, &freed, e), 0);
+	assert_int_equal(freed, 0);
 	assert_true(blob_has(&place->store, &b.id, NULL));
 	used = (struct used){0};
 	assert_int_equal(image_collect(&place->store, &users, NULL, e), 1);
@@ -383,6 +383,24 @@ static void test_remove(void **state)
 	assert_int_equal(image_collect(&place->store, &users, NULL, e), 6);
 	assert_int_equal(count_entries(place, STORE_LAYERS), 0);
 	assert_int_equal(count_entries(place, STORE_BLOBS), 0);
+}
+
+/* A blob kept uncompressed has the digest of the lowest layer's chain: one does not keep the other. */
+static void test_same_digest(void **state)
+{
+	struct place *place = *state;
+	struct image_removal removal;
+	struct image_users nobody = {0};
+	struct image_names_given none = {0};
+
+	struct image a = make_image(place, "a", "one"), b = make_image(place, "b", "two!");
+	b.layers[0].blob = a.layers[0].chain_id;
+	assert_int_equal(image_add(&place->store, &a, &none, &place->e), 0);
+	assert_int_equal(image_add(&place->store, &b, &none, &place->e), 0);
+	assert_int_equal(
+		image_remove(&place->store, &place->arena, a.serial, false, &nobody, &removal, &place->e), 0);
+	assert_int_equal(removal.deleted.count, 2);
+	assert_int_equal(count_entries(place, STORE_LAYERS), 1);
 }
 
 static void write_file(struct place *place, const char *name, const char *text)
@@ -581,6 +599,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_find, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_same_digest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_serials, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_at_once, setup, teardown),

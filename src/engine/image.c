@@ -12,10 +12,11 @@
 
 /* ---- who uses an image ---- */
 
-/* Calls use for every container's configuration until it returns true. */
+/* Calls use for every container's configuration until it returns true; what cannot be read
+ * counts as unreadable says. */
 static bool any_container(struct engine *engine,
 	bool (*use)(void *context, const struct container *container, const struct container_config *config),
-	void *context)
+	void *context, bool unreadable)
 {
 	struct containers *containers = &engine->containers;
 	bool found = false;
@@ -30,6 +31,9 @@ static bool any_container(struct engine *engine,
 		auto_close int dir = container_open_dir(containers, &container, &ignored);
 		if (dir >= 0 && container_config_load(&arena, dir, &config, &ignored) == 0)
 			found = use(context, &container, &config);
+		else if (dir >= 0 || ignored.kind != ERR_NOT_FOUND ||
+			 container.record.status.state != CONTAINER_REMOVING)
+			found = unreadable;
 		arena_free(&arena);
 	}
 	return found;
@@ -64,7 +68,7 @@ static bool image_used(void *context, const char *image, char container[65], boo
 {
 	struct usage usage = {.engine = context, .image = image, .container = container};
 
-	any_container(context, uses_image, &usage);
+	any_container(context, uses_image, &usage, false);
 	*running = usage.running;
 	return usage.count > 0;
 }
@@ -85,7 +89,20 @@ static bool layer_used(void *context, const char *chain)
 {
 	struct usage usage = {.engine = context, .chain = chain};
 
-	return any_container(context, uses_layer, &usage);
+	/* Whoever cannot say what he stands on may stand on this. */
+	return any_container(context, uses_layer, &usage, true);
+}
+
+/* With the last image goes what crashed or unfinished commands have left of others. */
+static void collect_last(struct engine *engine, const struct image_users *users)
+{
+	auto_arena struct arena arena = {0};
+	struct image *images;
+	struct err ignored;
+	size_t count;
+
+	if (image_list(&engine->store, &arena, &images, &count, &ignored) == 0 && !count)
+		image_collect(&engine->store, users, NULL, &ignored);
 }
 
 int engine_image_remove(
@@ -94,14 +111,20 @@ int engine_image_remove(
 	const struct image_users users = {
 		.context = engine, .image_used = image_used, .layer_used = layer_used};
 
-	return image_remove(&engine->store, engine->arena, text, force, &users, removal, e);
+	if (engine->containers.index >= 0)
+		containers_sweep(&engine->containers);
+	if (image_remove(&engine->store, engine->arena, text, force, &users, removal, e) < 0)
+		return -1;
+	if (removal->deleted.count)
+		collect_last(engine, &users);
+	return 0;
 }
 
 size_t engine_image_containers(struct engine *engine, const struct oci_digest *id, bool *running)
 {
 	struct usage usage = {.engine = engine, .image = oci_digest_hex(id)};
 
-	any_container(engine, uses_image, &usage);
+	any_container(engine, uses_image, &usage, false);
 	if (running)
 		*running = usage.running;
 	return usage.count;

@@ -202,8 +202,7 @@ static int take_network(struct launch *launch)
 	struct net_request request = network_request(launch);
 	int netns = -1;
 
-	if (launch->engine->user_namespace || launch->network.kind == NET_HOST ||
-		!launch->engine->config->ready_networks ||
+	if (launch->network.kind == NET_HOST || !launch->ready_networks ||
 		net_pool_take(&request, &netns, &launch->network) <= 0)
 		return -1;
 	launch->stages |= STAGE_NETWORK;
@@ -257,6 +256,10 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 		net_kind_of(launch->config->network, &launch->network.kind, e) < 0 ||
 		cgroup_probe(&launch->cgroup_host, e) < 0 || make_files(launch, &files, e) < 0)
 		return -1;
+	/* They are mounts, which would be in the way of whoever deletes a run root of his own;
+	 * and they belong to this user namespace, not to one of the container's. */
+	launch->ready_networks = engine->config->ready_networks && !engine->user_namespace &&
+				 !strcmp(engine->run_root, config_default_run_root(arena));
 	auto_close int netns = take_network(launch);
 	struct spec_host host = {
 		.files = arena_printf(arena, "%s/containers/%s", engine->run_root, launch->container->id),
@@ -397,8 +400,8 @@ int launch_open_cgroup(
 	return cgroup_open(host, path, cgroup, e);
 }
 
-void launch_prepare(const struct engine *engine, const char *network)
+void launch_prepare(const struct launch *launch)
 {
-	if (!engine->user_namespace)
-		net_pool_refill(engine->run, network);
+	if (launch->ready_networks)
+		net_pool_refill(launch->engine->run, launch->network.network);
 }

@@ -27,6 +27,7 @@ struct launch {
 	struct net_attachment network;
 	int console; /* the terminal's master, or -1 */
 	int mounts;  /* the mount namespace, held so that its end is not on the way of the exit */
+	bool ready_networks; /* network namespaces are made ahead of time here */
 	unsigned stages;
 };
 
@@ -41,7 +42,7 @@ void launch_release(struct launch *launch);
 void launch_down(struct launch *launch);
 
 /* With nothing left to do: makes network namespaces ahead for those that follow. */
-void launch_prepare(const struct engine *engine, const char *network);
+void launch_prepare(const struct launch *launch);
 
 /* What a container leaves whose monitor was killed and whose processes are gone. */
 void launch_clean_lost(struct engine *engine, const struct container *container);

@@ -340,7 +340,7 @@ static void look_after(struct monitor *monitor)
 		if (ready == 0 && !settled) {
 			let_go();
 			listen_for_clients(monitor);
-			launch_prepare(monitor->engine, monitor->launch.network.network);
+			launch_prepare(&monitor->launch);
 			shrink(monitor);
 			settled = true;
 		}
@@ -437,7 +437,7 @@ static void finish(struct monitor *monitor, int exit_code)
 		container_remove_finish(containers, monitor->container, &ignored);
 	container_unlock(monitor->container);
 	log_trace("monitor", "cleaned up");
-	launch_prepare(monitor->engine, monitor->launch.network.network);
+	launch_prepare(&monitor->launch);
 }
 
 static void ignore_signals(void)

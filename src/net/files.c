@@ -5,7 +5,7 @@
  * their lines are dropped, and where systemd-resolved's stub is all there is, its list of
  * the real servers is read instead. Without IPv6 in the container servers with IPv6
  * addresses go too. Where none is left, docker's choice is kept: 8.8.8.8 and 8.8.4.4
- * (docs/decisions/0020-container-dns.md).
+ * (docs/decisions/0041-container-resolv-conf.md).
  */
 #include "net/net.h"
 

@@ -25,8 +25,8 @@ struct launch {
 	struct runtime_process process;
 	struct cgroup_host cgroup_host;
 	struct net_attachment network;
-	int console; /* the terminal's master, or -1 */
-	int mounts;  /* the mount namespace, held so that its end is not on the way of the exit */
+	int console;         /* the terminal's master, or -1 */
+	int mounts;          /* the mount namespace, held so that its end is not on the way of the exit */
 	bool ready_networks; /* network namespaces are made ahead of time here */
 	unsigned stages;
 };

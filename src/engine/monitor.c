@@ -29,6 +29,10 @@
 /* SETTLE: milliseconds without news after which the monitor makes itself at home. */
 enum { CLIENTS = 16, CHUNK = 32 * 1024, BACKLOG = 64, SETTLE = 10 };
 
+/* What can still lie in a pipe of the container's when it has ended: the kernel's limit of a
+ * pipe. More can only come from somebody outside who holds the other end. */
+enum { LEFT_AT_END = 1 << 20 };
+
 /* Somebody attached, or waiting for the end. pipes are their output; -1 where they want
  * none or have gone. */
 struct client {
@@ -203,11 +207,13 @@ static bool serve(struct monitor *monitor, struct client *client)
 	}
 }
 
-static void welcome(struct monitor *monitor)
+/* Returns whether somebody stood at the door. */
+static bool welcome(struct monitor *monitor)
 {
-	int socket = accept4(monitor->listener, NULL, NULL, SOCK_CLOEXEC);
+	/* Never waited for: a client that sends and does not read only harms itself. */
+	int socket = accept4(monitor->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (socket < 0)
-		return;
+		return false;
 	struct ucred peer;
 	socklen_t size = sizeof peer;
 	/* The folder is ours alone; this holds even where somebody opened it up. */
@@ -215,9 +221,10 @@ static void welcome(struct monitor *monitor)
 		getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
 		(peer.uid != 0 && peer.uid != geteuid())) {
 		close(socket);
-		return;
+		return true;
 	}
 	monitor->clients[monitor->clients_count++] = (struct client){.socket = socket, .pipes = {-1, -1}};
+	return true;
 }
 
 /* The path of a socket in the run root can be longer than sun_path: by descriptor. */
@@ -299,6 +306,7 @@ __attribute__((noinline)) static void shrink(struct monitor *monitor)
 		.terminal = monitor->config->terminal,
 		.open_stdin = monitor->config->open_stdin,
 		.auto_remove = monitor->config->auto_remove,
+		.network = monitor->launch.network.network,
 	};
 	monitor->engine = monitor->launch.engine = &monitor->kept_engine;
 	monitor->config = monitor->launch.config = &monitor->kept_config;
@@ -311,17 +319,38 @@ __attribute__((noinline)) static void shrink(struct monitor *monitor)
 	madvise((void *)(end - DEEP), DEEP, MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
 }
 
+/* Others can come from now on; nothing of the caller's is held any more. */
+static void settle(struct monitor *monitor)
+{
+	let_go();
+	listen_for_clients(monitor);
+	launch_prepare(&monitor->launch);
+	shrink(monitor);
+}
+
+/* The container is gone: what it wrote last is read whether or not clients have taken what
+ * came before, so that a client which does not read holds up its own output and nothing else. */
+static void read_rest(struct monitor *monitor)
+{
+	for (int i = 0; i < 2; i++) {
+		for (size_t left = LEFT_AT_END / CHUNK; left && monitor->outputs[i] >= 0; left--)
+			if (!pump(monitor, i))
+				break;
+		close_fd(&monitor->outputs[i]);
+	}
+}
+
 /* Returns when the container has ended and its output was read to the end. */
 static void look_after(struct monitor *monitor)
 {
+	int64_t began = time_since_boot();
 	bool alive = true, settled = false;
 
-	while (alive || monitor->outputs[0] >= 0 || monitor->outputs[1] >= 0) {
+	while (alive) {
 		struct pollfd polls[4 + 3 * CLIENTS];
 		size_t count = 0, first;
 
-		polls[count++] =
-			(struct pollfd){.fd = alive ? monitor->launch.process.pidfd : -1, .events = POLLIN};
+		polls[count++] = (struct pollfd){.fd = monitor->launch.process.pidfd, .events = POLLIN};
 		polls[count++] = (struct pollfd){.fd = monitor->listener, .events = POLLIN};
 		for (int i = 0; i < 2; i++)
 			polls[count++] = (struct pollfd){
@@ -335,21 +364,18 @@ static void look_after(struct monitor *monitor)
 					.fd = client->pending[k].length ? client->pipes[k] : -1,
 					.events = POLLOUT};
 		}
-		/* Most containers that CI runs are gone before anybody could come for them. */
+		/* Most containers that CI runs are gone before anybody could come for them. By the
+		 * clock: one that writes all the time never leaves us idle. */
 		int ready = poll(polls, count, settled ? -1 : SETTLE);
-		if (ready == 0 && !settled) {
-			let_go();
-			listen_for_clients(monitor);
-			launch_prepare(&monitor->launch);
-			shrink(monitor);
+		if (!settled && ready >= 0 && time_since_boot() - began >= SETTLE * 1000000) {
+			settle(monitor);
 			settled = true;
 		}
 		if (ready <= 0)
 			continue;
-		bool read_something = false;
 		for (int i = 0; i < 2; i++)
 			if (polls[2 + i].revents)
-				read_something |= pump(monitor, i);
+				pump(monitor, i);
 		for (size_t i = monitor->clients_count; i-- > 0;) {
 			struct client *client = &monitor->clients[i];
 			const struct pollfd *poll_of = &polls[first + 3 * i];
@@ -363,29 +389,35 @@ static void look_after(struct monitor *monitor)
 			welcome(monitor);
 		if (polls[0].revents)
 			alive = false;
-		/* Whoever holds a pipe open beyond the end of the container (another
-		 * process of a shared pid namespace) is not waited for. */
-		if (!alive && !read_something)
-			for (int i = 0; i < 2; i++)
-				if (monitor->outputs[i] >= 0 && !held_up(monitor, i) && !pump(monitor, i))
-					close_fd(&monitor->outputs[i]);
 	}
-	/* What clients have yet to take is theirs; one that does not read is not waited for
-	 * longer than a moment once the container is gone. */
-	for (int waited = 0; waited < 100; waited++) {
+	read_rest(monitor);
+}
+
+/* Everybody was told, and nothing of the container's is held any more: what clients have yet
+ * to read is given to them, however long they take, until they have it or have gone. */
+static void deliver(struct monitor *monitor)
+{
+	for (;;) {
 		struct pollfd polls[2 * CLIENTS];
 		nfds_t count = 0;
-		for (size_t i = 0; i < monitor->clients_count; i++)
+		for (size_t i = monitor->clients_count; i-- > 0;) {
+			struct client *client = &monitor->clients[i];
+			nfds_t before = count;
 			for (int k = 0; k < 2; k++) {
-				struct client *client = &monitor->clients[i];
 				if (client->pending[k].length)
 					feed(client, k);
 				if (client->pending[k].length)
 					polls[count++] =
 						(struct pollfd){.fd = client->pipes[k], .events = POLLOUT};
+				else
+					close_fd(&client->pipes[k]);
 			}
-		if (!count || poll(polls, count, 100) == 0)
-			break;
+			if (count == before)
+				drop_client(monitor, i);
+		}
+		if (!count)
+			return;
+		poll(polls, count, -1);
 	}
 }
 
@@ -424,12 +456,19 @@ static void finish(struct monitor *monitor, int exit_code)
 	}
 	launch_release(&monitor->launch);
 	if (monitor->listener >= 0) {
+		/* Who has come meanwhile is told too. */
+		while (welcome(monitor))
+			;
 		monitor_forget(monitor->engine, monitor->container->id);
 		close_fd(&monitor->listener);
 	}
-	while (monitor->clients_count) {
-		monitor_send(monitor->clients[0].socket, MONITOR_EXITED, exit_code);
-		drop_client(monitor, 0);
+	for (size_t i = monitor->clients_count; i-- > 0;) {
+		struct client *client = &monitor->clients[i];
+		monitor_send(client->socket, MONITOR_EXITED, exit_code);
+		if (client->pending[0].length || client->pending[1].length)
+			close_fd(&client->socket);
+		else
+			drop_client(monitor, i);
 	}
 	log_trace("monitor", "exit %d reported", exit_code);
 	launch_down(&monitor->launch);
@@ -443,7 +482,9 @@ static void finish(struct monitor *monitor, int exit_code)
 static void ignore_signals(void)
 {
 	static const int ignored[] = {
-		SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+		SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
+		SIGXFSZ, /* a log that meets the caller's limit of file sizes */
+	};
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	sigset_t none;
 
@@ -484,6 +525,7 @@ static _Noreturn void monitor_run(struct monitor *monitor, const int stdio[3])
 		let_go();
 	look_after(monitor);
 	finish(monitor, reap(monitor));
+	deliver(monitor);
 	_exit(0);
 }
 

@@ -28,13 +28,13 @@ teardown() {
 	assert_run 0 brig exec box sh -c 'echo out; echo err >&2'
 	assert_equal "$output" out
 	assert_equal "$errors" err
-	assert_equal "$(printf 'a\nb' | timeout 10 "$BRIG" exec -i box cat)" $'a\nb'
-	assert_equal "$(printf 'a\nb' | timeout 10 "$BRIG" exec box cat)" ""
+	assert_equal "$(printf 'a\nb' | timeout -k 2 10 "$BRIG" exec -i box cat)" $'a\nb'
+	assert_equal "$(printf 'a\nb' | timeout -k 2 10 "$BRIG" exec box cat)" ""
 	head -c 20M /dev/urandom >"$BATS_TEST_TMPDIR/in"
-	timeout 60 "$BRIG" exec -i box cat <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out"
+	timeout -k 2 60 "$BRIG" exec -i box cat <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out"
 	cmp "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
 	local status=0
-	head -c 20M /dev/zero | timeout 20 "$BRIG" exec -i box sh -c 'head -c 10 >/dev/null; exit 9' || status=$?
+	head -c 20M /dev/zero | timeout -k 2 20 "$BRIG" exec -i box sh -c 'head -c 10 >/dev/null; exit 9' || status=$?
 	assert_equal "$status" 9
 }
 
@@ -109,7 +109,7 @@ teardown() {
 		assert_run 0 brig exec -d lazy true
 	done
 	wait_until 5 sh -c "! '$BRIG' exec lazy sh -c 'grep -l \"^State:.*Z\" /proc/[0-9]*/status'"
-	assert_match "$(timeout 10 "$BRIG" exec -d box sleep 30 2>&1 | cat; echo over)" over
+	assert_match "$(timeout -k 2 10 "$BRIG" exec -d box sleep 30 2>&1 | cat; echo over)" over
 }
 
 @test "the container's end is the end of what was joined" {
@@ -174,13 +174,13 @@ teardown() {
 		number=$((number + 1))
 		brig run -d --name "bad$number" --network none "$image" sh -c "rm /etc/passwd; $how; touch /ready; sleep 100" >/dev/null
 		wait_until 5 test -e "$BRIG_ROOT/containers/$(id_of "bad$number")/upper/ready"
-		run_timed assert_run 126 timeout 10 "$BRIG" exec -u user "bad$number" true
+		run_timed assert_run 126 timeout -k 2 10 "$BRIG" exec -u user "bad$number" true
 		assert_one_error "/etc/passwd"
 		((elapsed < 5000)) || fail "it hung"
 	done
 	brig run -d --name bad0 --network none "$image" sh -c "rm /etc/passwd; ln -s /proc/1/root/../../../etc/passwd /etc/passwd; touch /ready; sleep 100" >/dev/null
 	wait_until 5 test -e "$BRIG_ROOT/containers/$(id_of bad0)/upper/ready"
-	assert_run 126 timeout 10 "$BRIG" exec -u user bad0 true
+	assert_run 126 timeout -k 2 10 "$BRIG" exec -u user bad0 true
 	assert_one_error "unable to find user"
 	# Its null device as something else.
 	brig exec box sh -c 'rm /dev/null; echo trap >/dev/null'

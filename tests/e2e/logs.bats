@@ -69,17 +69,17 @@ teardown() {
 
 @test "-f follows to the end of the container, and starts with what was" {
 	brig run -d --name followed --network none "$image" sh -c 'for i in 1 2 3 4 5; do echo $i; sleep 0.2; done' >/dev/null
-	run_timed assert_run 0 timeout 20 "$BRIG" logs -f followed
+	run_timed assert_run 0 timeout -k 2 20 "$BRIG" logs -f followed
 	assert_equal "$output" $'1\n2\n3\n4\n5'
 	((elapsed < 10000)) || fail "it took $elapsed ms"
 	# Of one that has ended it ends at once.
-	assert_run 0 timeout 5 "$BRIG" logs -f -n 1 followed
+	assert_run 0 timeout -k 2 5 "$BRIG" logs -f -n 1 followed
 	assert_equal "$output" 5
 }
 
 @test "-f ends when its reader goes, and the container does not care" {
 	brig run -d --name chatty --network none "$image" sh -c 'while :; do echo line; sleep 0.05; done' >/dev/null
-	timeout 15 "$BRIG" logs -f chatty | head -n 3 >/dev/null
+	timeout -k 2 15 "$BRIG" logs -f chatty | head -n 3 >/dev/null
 	assert_equal "$(status_of chatty)" running
 }
 
@@ -136,7 +136,7 @@ teardown() {
 	printf '[log]\nmax_size = 256k\nmax_file = 4\n' >"$BATS_TEST_TMPDIR/conf"
 	export BRIG_CONFIG=$BATS_TEST_TMPDIR/conf
 	brig run -d --name rolling --network none "$image" sh -c 'i=0; while [ $i -lt 60 ]; do seq $((i * 100 + 1)) $((i * 100 + 100)); i=$((i + 1)); sleep 0.02; done' >/dev/null
-	timeout 60 "$BRIG" logs -f rolling >"$BATS_TEST_TMPDIR/out"
+	timeout -k 2 60 "$BRIG" logs -f rolling >"$BATS_TEST_TMPDIR/out"
 	seq 6000 | cmp - "$BATS_TEST_TMPDIR/out"
 }
 

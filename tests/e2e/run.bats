@@ -14,29 +14,29 @@ teardown() {
 # --- streams -----------------------------------------------------------------------------
 
 @test "without -i the command's input is empty" {
-	assert_equal "$(echo text | timeout 10 "$BRIG" run --rm "$image" cat)" ""
+	assert_equal "$(echo text | timeout -k 2 10 "$BRIG" run --rm "$image" cat)" ""
 	assert_run 0 brig run --rm "$image" readlink /proc/self/fd/0
 	assert_equal "$output" /dev/null
 }
 
 @test "with -i the end of the input is the end of the command's" {
-	assert_equal "$(printf 'one\ntwo' | timeout 10 "$BRIG" run --rm -i "$image" cat)" $'one\ntwo'
-	assert_equal "$(timeout 10 "$BRIG" run --rm -i "$image" wc -c </dev/null)" 0
+	assert_equal "$(printf 'one\ntwo' | timeout -k 2 10 "$BRIG" run --rm -i "$image" cat)" $'one\ntwo'
+	assert_equal "$(timeout -k 2 10 "$BRIG" run --rm -i "$image" wc -c </dev/null)" 0
 }
 
 @test "fifty megabytes go in and come out unchanged" {
 	head -c 50M /dev/urandom >"$BATS_TEST_TMPDIR/in"
-	timeout 60 "$BRIG" run --rm -i "$image" cat <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out"
+	timeout -k 2 60 "$BRIG" run --rm -i "$image" cat <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out"
 	cmp "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
 }
 
 @test "a reader that is slow, and input that nobody reads, block nobody for ever" {
 	# The command stops reading while we still write, and ends.
 	local status=0
-	head -c 20M /dev/zero | timeout 20 "$BRIG" run --rm -i "$image" sh -c 'head -c 10 >/dev/null; exit 9' || status=$?
+	head -c 20M /dev/zero | timeout -k 2 20 "$BRIG" run --rm -i "$image" sh -c 'head -c 10 >/dev/null; exit 9' || status=$?
 	assert_equal "$status" 9
 	# Both output streams at once, one of them read late.
-	timeout 30 "$BRIG" run --rm "$image" sh -c 'dd if=/dev/zero bs=1M count=5 2>/dev/null; dd if=/dev/zero bs=1M count=5 >&2 2>/dev/null' \
+	timeout -k 2 30 "$BRIG" run --rm "$image" sh -c 'dd if=/dev/zero bs=1M count=5 2>/dev/null; dd if=/dev/zero bs=1M count=5 >&2 2>/dev/null' \
 		2>"$BATS_TEST_TMPDIR/err" | { sleep 1; wc -c >"$BATS_TEST_TMPDIR/count"; }
 	assert_equal "$(cat "$BATS_TEST_TMPDIR/count")" 5242880
 	assert_equal "$(stat -c %s "$BATS_TEST_TMPDIR/err")" 5242880
@@ -44,7 +44,7 @@ teardown() {
 
 @test "who reads our output may go: brig goes too, and the container stays" {
 	local began=$SECONDS
-	timeout 20 "$BRIG" run --name writer "$image" sh -c 'while :; do echo line; sleep 0.05; done' | head -n 2
+	timeout -k 2 20 "$BRIG" run --name writer "$image" sh -c 'while :; do echo line; sleep 0.05; done' | head -n 2
 	((SECONDS - began < 15)) || fail "it did not end"
 	assert_equal "$(status_of writer)" running
 }
@@ -80,8 +80,8 @@ teardown() {
 }
 
 @test "-d holds on to no descriptor of the caller's" {
-	assert_match "$(timeout 10 "$BRIG" run -d "$image" sleep 100)" '^[0-9a-f]{64}$'
-	assert_match "$(timeout 10 "$BRIG" run -d --rm "$image" sleep 100 2>&1 | cat)" '^[0-9a-f]{64}$'
+	assert_match "$(timeout -k 2 10 "$BRIG" run -d "$image" sleep 100)" '^[0-9a-f]{64}$'
+	assert_match "$(timeout -k 2 10 "$BRIG" run -d --rm "$image" sleep 100 2>&1 | cat)" '^[0-9a-f]{64}$'
 	exec 9>"$BATS_TEST_TMPDIR/held"
 	brig run -d "$image" sleep 100 >/dev/null
 	exec 9>&-

@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -197,6 +198,16 @@ static int find_places(struct cli *cli, struct err *e)
 	return 0;
 }
 
+/* What else the caller has open is not ours: a monitor would hold it for days. But where an
+ * argument names a descriptor (--env-file <(...) is /dev/fd/63), they all stay. */
+static void let_go_of_inherited(char *const *arguments)
+{
+	for (; *arguments; arguments++)
+		if (strstr(*arguments, "/fd/"))
+			return;
+	kernel_close_range(3, ~0U, 0);
+}
+
 static int run_verb(struct cli *cli, int argc, char **argv)
 {
 	const struct verb *verb = cli->verb;
@@ -215,9 +226,8 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 	}
 	if (!count_operands(verb, argc))
 		return 1;
-	/* What else the caller has open is not ours: a monitor would hold it for days. */
 	if (verb->flags & VERB_ENTERS)
-		kernel_close_range(3, ~0U, 0);
+		let_go_of_inherited(cli->arguments);
 	/* Root's own file is at stake; an ordinary user's containers cannot write to it. */
 	r = (verb->flags & VERB_ENTERS) && geteuid() == 0 ? reexec_readonly(cli->arguments, &e) : 0;
 	if (r >= 0)
@@ -291,6 +301,9 @@ int main(int argc, char **argv)
 	struct cli cli = {0};
 
 	hold_standard_streams();
+	/* A caller that ignores its children's end would have ours reaped by the kernel, and
+	 * their status be lost. */
+	signal(SIGCHLD, SIG_DFL);
 	/* A copy: the parser moves operands to the front. */
 	cli.arguments = arena_array(&cli.arena, (size_t)argc + 1, sizeof *cli.arguments);
 	memcpy(cli.arguments, argv, (size_t)argc * sizeof *argv);

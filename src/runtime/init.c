@@ -367,6 +367,23 @@ static _Noreturn void reap(pid_t command)
 	}
 }
 
+/* The user may open /dev/stdout and its like by name. The terminal and the pipes are the
+ * container's own; the null device belongs to everybody, and what else there is (a file of
+ * the host's) is not ours to give away. */
+static int give_streams(const struct spec_process *process, const struct user *user, struct err *e)
+{
+	struct stat st;
+
+	for (int i = 0; user->uid != 0 && i < 3; i++) {
+		if (fstat(i, &st) < 0 || st.st_uid == user->uid ||
+			(!process->terminal && !S_ISFIFO(st.st_mode)))
+			continue;
+		if (fchown(i, user->uid, (gid_t)-1) < 0 && errno != EPERM && errno != EINVAL)
+			return err_errno(e, errno, "cannot give the standard streams to the user");
+	}
+	return 0;
+}
+
 /* Takes all rights away that are not the container's, in the order of confine.h. */
 static int confine_last(const struct spec_process *process, const struct user *user, int proc, struct err *e)
 {
@@ -390,9 +407,8 @@ static int confine_last(const struct spec_process *process, const struct user *u
 	if (rc < 0)
 		return err_errno(e, rc, "cannot set the limit %s",
 			confine_rlimit_name(process->rlimits[failed].resource));
-	if (process->terminal && fchown(STDIN_FILENO, user->uid, (gid_t)-1) < 0 && errno != EPERM &&
-		errno != EINVAL)
-		return err_errno(e, errno, "cannot give the terminal to the user");
+	if (give_streams(process, user, e) < 0)
+		return -1;
 
 	auto_close int status = proc < 0 ? -1 : fd_open(proc, "self/status", O_RDONLY, 0);
 	struct confine confine = {

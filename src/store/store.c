@@ -114,25 +114,31 @@ static int check_format(struct store *store, struct err *e)
 	return 0;
 }
 
-/* The store holds setuid files and keys of all images: nobody else gets in. */
-static int check_mode(const struct store *store, struct err *e)
+static int check_owner(const struct store *store, struct stat *st, struct err *e)
 {
-	struct stat st;
-
-	if (fstat(store->root, &st) < 0)
+	if (fstat(store->root, st) < 0)
 		return err_errno(e, errno, "cannot look at the data root %s", store->path);
-	if (st.st_uid != geteuid() && st.st_uid != 0) {
+	if (st->st_uid != geteuid() && st->st_uid != 0) {
 		err_set(e, ERR_DENIED, 0, "the data root %s belongs to another user (uid %u)", store->path,
-			(unsigned)st.st_uid);
+			(unsigned)st->st_uid);
 		return err_hint(e, "choose a folder of your own with --root");
 	}
-	if (st.st_mode & 0077 && store->writable && fchmod(store->root, 0700) < 0)
+	return 0;
+}
+
+/* The store holds setuid files and keys of all images: nobody else gets in. Only when the
+ * folder is known to be a store: /tmp is not to be closed to others by mistake. */
+static int check_mode(const struct store *store, const struct stat *st, struct err *e)
+{
+	if (store->root >= 0 && store->writable && st->st_mode & 0077 && fchmod(store->root, 0700) < 0)
 		return err_errno(e, errno, "cannot close the data root %s to other users", store->path);
 	return 0;
 }
 
 int store_open(struct store *store, const char *path, int flags, struct err *e)
 {
+	struct stat st;
+
 	*store = (struct store){.root = -1, .lock = -1, .images_lock = -1, .writable = flags & STORE_WRITE};
 	for (size_t i = 0; i < STORE_FOLDERS; i++)
 		store->folders[i] = -1;
@@ -159,7 +165,7 @@ int store_open(struct store *store, const char *path, int flags, struct err *e)
 		return -1;
 	}
 	store->root = root;
-	if (check_mode(store, e) < 0 || check_format(store, e) < 0) {
+	if (check_owner(store, &st, e) < 0 || check_format(store, e) < 0 || check_mode(store, &st, e) < 0) {
 		store_close(store);
 		return -1;
 	}

@@ -46,3 +46,66 @@ teardown() {
 	assert_run 0 brig wait limited
 	assert_equal "$output" 4
 }
+
+# --- odd callers -------------------------------------------------------------------------
+
+@test "a caller that ignores the end of its children still gets the status" {
+	assert_run 7 env --ignore-signal=CHLD "$BRIG" run --rm --network none "$image" sh -c 'exit 7'
+	start_container callee sleep 100
+	assert_run 7 env --ignore-signal=CHLD "$BRIG" exec callee sh -c 'exit 7'
+}
+
+@test "the caller's umask is not the container's business" {
+	umask 077
+	assert_run 0 brig run --rm --network none -u 1000 "$image" cat /etc/hosts /etc/resolv.conf /etc/hostname
+	assert_run 0 brig run --rm --network none -u 1000 -w /made/here "$image" ls / /made/here /dev/pts
+	umask 000
+	brig run -d --name open --network none "$image" sleep 100
+	assert_equal "$(find "$BRIG_ROOT" "$BRIG_RUN_ROOT" -maxdepth 2 -perm /022 ! -type l)" ""
+}
+
+@test "options that name a descriptor find it" {
+	assert_equal "$(brig run --rm --network none --env-file <(echo A=b) "$image" sh -c 'echo $A')" b
+}
+
+@test "a user who is not root opens the standard streams by name" {
+	assert_run 0 brig run --rm --network none -u 1000 "$image" sh -c 'echo out >/dev/stdout; echo err >/dev/stderr'
+	assert_equal "$output/$errors" "out/err"
+	start_container named sleep 100
+	assert_run 0 brig exec -u 1000 named sh -c 'echo out >/dev/stdout; echo err >/dev/stderr'
+	assert_equal "$output/$errors" "out/err"
+	assert_equal "$(brig run --rm --network none -u 1000 "$image" stat -c %u /dev/null)" 0
+}
+
+# --- folders that are there already ------------------------------------------------------
+
+@test "the run root is closed to others, or refused" {
+	local run=$BATS_TEST_TMPDIR/run
+	mkdir "$run"
+	chmod 777 "$run"
+	assert_run 0 brig --run-root "$run" run --rm --network none "$image" true
+	assert_equal "$(stat -c %a "$run")" 700
+	# Ours, and opened by a mistake that let nobody write.
+	chmod 755 "$run"
+	assert_run 0 brig --run-root "$run" run --rm --network none "$image" true
+	assert_equal "$(stat -c %a "$run")" 700
+	# Somebody else may have put things into it.
+	chmod 777 "$run"
+	assert_run 125 brig --run-root "$run" run --rm --network none "$image" true
+	assert_match "$errors" "open to other users"
+	# Other people's folder, and one of other things.
+	chmod 755 "$run"
+	chown 1000 "$run"
+	assert_run 125 brig --run-root "$run" run --rm --network none "$image" true
+	assert_match "$errors" "belongs to another user"
+	mkdir -m 755 "$run.b" "$run.b/other"
+	assert_run 125 brig --run-root "$run.b" run --rm --network none "$image" true
+	assert_equal "$(stat -c %a "$run.b")" 755
+}
+
+@test "a folder that is no data root keeps its mode" {
+	mkdir -m 1777 "$BATS_TEST_TMPDIR/tmp"
+	touch "$BATS_TEST_TMPDIR/tmp/file"
+	assert_run 125 brig --root "$BATS_TEST_TMPDIR/tmp" run --rm "$image" true
+	assert_equal "$(stat -c %a "$BATS_TEST_TMPDIR/tmp")" 1777
+}

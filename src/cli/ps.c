@@ -220,6 +220,10 @@ static int collect(struct ps *ps, struct err *e)
 		item->state = state_name(state, &item->container.record.status);
 		bool shown = item->state &&
 			     (all || !strcmp(item->state, "running") || !strcmp(item->state, "paused"));
+		/* One on its way out has no name any more: no other command could name it. */
+		if (item->container.record.status.state == CONTAINER_REMOVING &&
+			!filter_given(&o->filters, "status"))
+			continue;
 		/* One that disappears just now has no config.json any more. */
 		if (!shown || (ps->needs_config && load_config(ps, item) < 0))
 			continue;

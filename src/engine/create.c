@@ -165,9 +165,14 @@ static int find_image(
 	return -1;
 }
 
+bool create_durable(const struct container_config *config)
+{
+	return !config->auto_remove && config->name && strncmp(config->name, "ps_", 3) != 0;
+}
+
 /* With the container claimed: its root file system and its document. */
 static int make(struct engine *engine, struct container *container, struct container_config *config,
-	bool durable, struct err *e)
+	bool start_follows, struct err *e)
 {
 	struct container_status status = {.state = CONTAINER_CREATED};
 	struct store *store = &engine->store;
@@ -181,8 +186,11 @@ static int make(struct engine *engine, struct container *container, struct conta
 		.layer_count = config->layers.count,
 		.ephemeral = config->auto_remove,
 	};
-	if (store->driver->rootfs_create(store, &rootfs, e) < 0 ||
-		container_config_save(dir, config, durable, e) < 0)
+	if (store->driver->rootfs_create(store, &rootfs, e) < 0)
+		return -1;
+	if (start_follows)
+		return 0;
+	if (container_config_save(dir, config, create_durable(config), e) < 0)
 		return -1;
 	return container_write_status(&engine->containers, container, &status, e);
 }
@@ -225,8 +233,6 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	log_trace("parent", "image found");
 
 	struct strings args = container_args(arena, config);
-	/* Somebody who named it means to keep it. */
-	bool durable = config->name && !config->auto_remove;
 	struct container_claim claim = {
 		.name = config->name,
 		.image = options->image,
@@ -234,7 +240,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 		.flags = (config->auto_remove ? CONTAINER_AUTO_REMOVE : 0) |
 			 (config->terminal ? CONTAINER_TERMINAL : 0) |
 			 (config->open_stdin ? CONTAINER_OPEN_STDIN : 0),
-		.durable = durable,
+		.durable = create_durable(config),
 	};
 	control_settle_all(engine);
 	int rc = container_claim(&engine->containers, &claim, container, e);
@@ -244,7 +250,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	config->id = arena_strdup(arena, container->id);
 	config->name = arena_strdup(arena, container->record.identity.name);
 	config->created = container->record.identity.created;
-	if (make(engine, container, config, durable, e) == 0)
+	if (make(engine, container, config, options->start_follows, e) == 0)
 		return 0;
 	struct err ignored;
 	if (container_remove_begin(&engine->containers, container, &ignored) == 0)

@@ -27,6 +27,9 @@ struct create_options {
 	struct create_watch watch;
 	const char *entrypoint; /* NULL: the image's; "": none */
 	struct strings command; /* empty: the image's */
+	/* It is started at once: config.json and the state CREATED are left to monitor_start, which
+	 * writes config.json while the kernel makes the container. */
+	bool start_follows;
 	/* The user's wishes; what they leave open comes from the image. */
 	struct container_config config;
 };
@@ -36,5 +39,8 @@ struct create_options {
  * written, in engine->arena. On failure nothing is left. */
 int engine_create(struct engine *engine, const struct create_options *options, struct container *container,
 	struct container_config *config, struct err *e);
+
+/* Whether its documents are synced: somebody who named it means to keep it. */
+bool create_durable(const struct container_config *config);
 
 #endif

@@ -19,6 +19,7 @@
 #include "base/kernel.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "engine/create.h"
 #include "engine/devices.h"
 #include "engine/monitor.h"
 #include "engine/spec.h"
@@ -46,12 +47,13 @@ static struct net_files network_files(const struct launch *launch)
 	};
 }
 
-static int make_files(struct launch *launch, int *folder, struct err *e)
+static int make_files(struct launch *launch, struct err *e)
 {
 	char path[80], hostname[13];
 	struct net_files files = network_files(launch);
 	auto_buf struct buf text = {0};
 
+	close_fd(&launch->files);
 	snprintf(path, sizeof path, "containers/%s", launch->container->id);
 	auto_close int dir = fd_open_dir_made(launch->engine->run, path, 0711);
 	if (dir < 0)
@@ -75,11 +77,11 @@ static int make_files(struct launch *launch, int *folder, struct err *e)
 	rc = write_file(dir, "hosts", &text);
 	if (rc < 0)
 		return err_errno(e, rc, "cannot write the container's hosts file");
-	*folder = steal_fd(&dir);
+	launch->files = steal_fd(&dir);
 	return 0;
 }
 
-static int write_hosts(struct launch *launch, int dir, struct err *e)
+static int write_hosts(struct launch *launch, struct err *e)
 {
 	auto_buf struct buf text = {0};
 	struct net_files files = network_files(launch);
@@ -91,7 +93,8 @@ static int write_hosts(struct launch *launch, int dir, struct err *e)
 		files.hostname = hostname;
 	if (net_render_hosts(&files, launch->network.gateway, &text, e) < 0)
 		return -1;
-	int rc = write_file(dir, "hosts", &text);
+	int rc = write_file(launch->files, "hosts", &text);
+	close_fd(&launch->files);
 	return rc < 0 ? err_errno(e, rc, "cannot write the container's hosts file") : 0;
 }
 
@@ -245,16 +248,28 @@ static int write_running(struct launch *launch, struct err *e)
 	return 0;
 }
 
+/* While the child mounts: its files, and config.json where create left that to us. */
+static int prepare(void *context, struct err *e)
+{
+	struct launch *launch = context;
+
+	if (make_files(launch, e) < 0)
+		return -1;
+	if (launch->container->record.status.state != CONTAINER_CREATING)
+		return 0;
+	auto_close int dir = container_open_dir(&launch->engine->containers, launch->container, e);
+	return dir < 0 ? -1 : container_config_save(dir, launch->config, create_durable(launch->config), e);
+}
+
 /* The stages, in their order. */
 static int go_up(struct launch *launch, const int stdio[3], struct arena *arena, struct err *e)
 {
 	struct engine *engine = launch->engine;
 	struct spec spec;
-	auto_close int files = -1;
 
 	if (driver_use(&engine->store, NULL, e) < 0 ||
 		net_kind_of(launch->config->network, &launch->network.kind, e) < 0 ||
-		cgroup_probe(&launch->cgroup_host, e) < 0 || make_files(launch, &files, e) < 0)
+		cgroup_probe(&launch->cgroup_host, e) < 0)
 		return -1;
 	/* They are mounts, which would be in the way of whoever deletes a run root of his own;
 	 * and they belong to this user namespace, not to one of the container's. */
@@ -283,6 +298,7 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 	struct runtime_options options = {
 		.spec = &spec,
 		.open_root = open_root,
+		.prepare = prepare,
 		.context = launch,
 		.anchor = engine->store.path,
 		.stdio = {stdio[0], stdio[1], stdio[2]},
@@ -307,7 +323,7 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 	if (*launch->process.cgroup.warning)
 		log_warning("%s", launch->process.cgroup.warning);
 	log_trace("monitor", "cgroup made and joined");
-	if (attach_network(launch, e) < 0 || write_hosts(launch, files, e) < 0)
+	if (attach_network(launch, e) < 0 || write_hosts(launch, e) < 0)
 		return -1;
 	char namespace[40];
 	snprintf(namespace, sizeof namespace, "/proc/%d/ns/mnt", (int)launch->process.pid);
@@ -323,7 +339,7 @@ int launch_up(struct launch *launch, const int stdio[3], struct err *e)
 	auto_arena struct arena arena = {0};
 	struct container_status before = launch->container->record.status;
 
-	launch->console = launch->mounts = -1;
+	launch->console = launch->mounts = launch->files = -1;
 	if (go_up(launch, stdio, &arena, e) == 0)
 		return 0;
 	if (launch->stages & STAGE_PROCESS)
@@ -357,6 +373,7 @@ void launch_down(struct launch *launch)
 	struct err ignored;
 
 	close_fd(&launch->console);
+	close_fd(&launch->files);
 	/* Everything mounted goes with the last reference to the namespace. */
 	close_fd(&launch->mounts);
 	close_fd(&launch->process.pidfd);

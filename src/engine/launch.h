@@ -25,6 +25,7 @@ struct launch {
 	struct runtime_process process;
 	struct cgroup_host cgroup_host;
 	struct net_attachment network;
+	int files;           /* the container's folder in the run root, until its hosts file is written */
 	int console;         /* the terminal's master, or -1 */
 	int mounts;          /* the mount namespace, held so that its end is not on the way of the exit */
 	bool ready_networks; /* network namespaces are made ahead of time here */

@@ -445,7 +445,8 @@ static void finish(struct monitor *monitor, int exit_code)
 	status.exit_code = exit_code;
 	status.finished = time_now();
 	status.pid = 0;
-	if (monitor->launch.process.cgroup.host && cgroup_oom_kills(&monitor->launch.process.cgroup))
+	if (!remove && monitor->launch.process.cgroup.host &&
+		cgroup_oom_kills(&monitor->launch.process.cgroup))
 		status.flags |= CONTAINER_OOM_KILLED;
 	status.address[0] = '\0';
 	if (remove) {
@@ -547,6 +548,7 @@ int monitor_start(struct engine *engine, struct container *container, const stru
 		.launch = {.engine = engine,
 			.container = container,
 			.config = config,
+			.files = -1,
 			.console = -1,
 			.mounts = -1},
 		.clients_count = 1,

@@ -51,7 +51,9 @@ int engine_run(
 	sigset_t before;
 
 	*result = (struct run_result){.end = ATTACH_EXITED};
-	if (engine_create(engine, &options->create, &container, &config, e) < 0)
+	struct create_options create = options->create;
+	create.start_follows = true;
+	if (engine_create(engine, &create, &container, &config, e) < 0)
 		return -1;
 	log_trace("parent", "created %s", container.record.identity.name);
 	memcpy(result->id, container.id, sizeof result->id);

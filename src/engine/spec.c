@@ -240,6 +240,8 @@ static void build_mounts(struct arena *arena, const struct container_config *con
 			.type = "bind",
 			.source = arena_printf(arena, "%s/%s", host->files, files[i]),
 			.attributes = NOSUID | NODEV | NOEXEC | (config->readonly_root ? RDONLY : 0),
+			/* After the user's own: a folder on /etc does not hide them. */
+			.late = true,
 		};
 	}
 	/* Outer ones first, or they would hide what was mounted below them. */

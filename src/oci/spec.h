@@ -29,6 +29,7 @@ struct spec_mount {
 	bool recursive;            /* a bind with what is mounted below it */
 	bool recursive_attributes; /* attributes hold below it too */
 	bool engine;               /* the engine's own: its folder may not be a link */
+	bool late;                 /* made after all others, when the parent has prepared what it shows */
 };
 
 struct spec_device {

@@ -70,6 +70,8 @@ int runtime_create(const struct runtime_options *options, struct runtime_process
 	if (rc == 0 && grouped && !before)
 		rc = cgroup_create(
 			options->cgroup_host, options->cgroup_path, options->limits, &process->cgroup, e);
+	if (rc == 0 && options->prepare)
+		rc = options->prepare(options->context, e);
 	if (rc == 0) {
 		rc = sync_send(process->sync, SYNC_MAPPED, (int)process->cgroup.joined, NULL, -1);
 		/* EPIPE: the child has failed already, and says why when it is next waited for. */

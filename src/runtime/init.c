@@ -211,7 +211,8 @@ static int run_steps(const struct runtime_options *options, int sync, struct err
 	}
 	if ((spec->new_namespaces & CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
 		return err_errno(e, errno, "cannot make a cgroup namespace");
-	if (options->cgroup_path && mounts_make_cgroup(&mounts, &cgroup, e) < 0)
+	if ((options->cgroup_path && mounts_make_cgroup(&mounts, &cgroup, e) < 0) ||
+		mounts_make_late(&mounts, e) < 0)
 		return -1;
 	rc = sync_send(sync, SYNC_MOUNTED, 0, NULL, master);
 	if (rc < 0)

@@ -31,8 +31,10 @@ struct mounts {
 };
 
 int mounts_begin(struct mounts *mounts, const struct spec *spec, int root, struct err *e);
-/* All that needs no cgroup namespace; then what does; then masks and read-only paths. */
+/* All that needs nothing of the parent's; then what needs the cgroup namespace, what the parent
+ * has prepared, and at last masks and read-only paths. */
 int mounts_make(struct mounts *mounts, struct err *e);
+int mounts_make_late(struct mounts *mounts, struct err *e);
 int mounts_make_cgroup(struct mounts *mounts, const struct cgroup *cgroup, struct err *e);
 int mounts_hide(struct mounts *mounts, struct err *e);
 /* A detached mount of the null device, through which the host's own cannot be changed

@@ -368,14 +368,25 @@ int mounts_begin(struct mounts *mounts, const struct spec *spec, int root, struc
 	return 0;
 }
 
-int mounts_make(struct mounts *mounts, struct err *e)
+static int make_all(struct mounts *mounts, bool late, struct err *e)
 {
 	for (size_t i = 0; i < mounts->spec->mounts_count; i++) {
 		const struct spec_mount *mount = &mounts->spec->mounts[i];
-		if (strcmp(mount->type, "cgroup") && make_one(mounts, mount, e) < 0)
+		if (mount->late == late && strcmp(mount->type, "cgroup") != 0 &&
+			make_one(mounts, mount, e) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+int mounts_make(struct mounts *mounts, struct err *e)
+{
+	return make_all(mounts, false, e);
+}
+
+int mounts_make_late(struct mounts *mounts, struct err *e)
+{
+	return make_all(mounts, true, e);
 }
 
 /* The hierarchies of v1 lie in a tmpfs, which can be closed only when they are there. */

@@ -18,6 +18,9 @@ struct runtime_options {
 	/* Called in the child, in its namespaces: returns a detached mount of the root
 	 * file system. It runs there so that it overlaps with the parent's work. */
 	int (*open_root)(void *context, struct err *e);
+	/* Called in the parent while the child works on its first mounts; when it returns, what
+	 * late mounts show has to be there. May be NULL. */
+	int (*prepare)(void *context, struct err *e);
 	void *context;
 	/* The path of a folder of the engine's own; the child attaches the root there, in
 	 * its own mount namespace. A path, as a descriptor would lead back into ours. */

@@ -5,7 +5,8 @@
  *
  *	parent				child
  *	clone3 ------------------------> mounts everything that needs no cgroup
- *	ids and cgroup, MAPPED --------> joins it, its own cgroup namespace, cgroup mounts
+ *	cgroup, late mounts' files,
+ *	MAPPED ------------------------> joins it, its own cgroup namespace, cgroup and late mounts
  *	                      <--------- MOUNTED (with the terminal's master, if any)
  *	network, GO -------------------> masks, pivot_root, confinement
  *	                      <--------- READY, when asked to pause there

@@ -136,7 +136,7 @@ static int hex_digit(char c)
 				      : -1;
 }
 
-/* One UTF-16 unit of a \uXXXX, or -1. */
+/* One UTF-16 unit, as a backslash, a u and four digits, or -1. */
 static int32_t unit(const char *at, const char *end)
 {
 	int32_t value = 0;

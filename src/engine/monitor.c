@@ -532,10 +532,51 @@ static _Noreturn void monitor_run(struct monitor *monitor, const int stdio[3])
 
 /* ---- the client's side ---- */
 
+/* The socket between the two, the container's own streams, and the client's copies of
+ * them. 0 or -errno; what was made by then is in the structs. */
+static int make_streams(
+	struct monitor *monitor, unsigned attach_to, int stdio[3], struct monitor_client *client)
+{
+	const struct container_config *config = monitor->config;
+	int pair[2], ends[2];
+	int rc = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ? -errno : 0;
+
+	if (rc < 0)
+		return rc;
+	client->socket = pair[0];
+	monitor->clients[0].socket = pair[1];
+	if (!config->terminal) {
+		if (config->open_stdin && (rc = fd_pipe(ends, 0)) == 0) {
+			stdio[0] = ends[0];
+			if (attach_to & MONITOR_STDIN)
+				client->input = ends[1];
+			else
+				monitor->input = ends[1];
+			/* Somebody may come back to it, unless its end is the first client's. */
+			if ((attach_to & MONITOR_STDIN) && !config->stdin_once)
+				monitor->input = fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
+		}
+		for (int i = 0; rc == 0 && i < 2; i++)
+			if ((rc = fd_pipe(ends, 0)) == 0) {
+				monitor->outputs[i] = ends[0];
+				stdio[1 + i] = ends[1];
+			}
+	}
+	for (int i = 0; rc == 0 && i < 2; i++) {
+		if (!(attach_to & (i ? MONITOR_STDERR : MONITOR_STDOUT)) || (i && config->terminal))
+			continue;
+		if ((rc = fd_pipe(ends, 0)) == 0) {
+			*(i ? &client->error : &client->output) = ends[0];
+			fcntl(ends[1], F_SETFL, O_NONBLOCK);
+			monitor->clients[0].pipes[i] = ends[1];
+		}
+	}
+	return rc;
+}
+
 int monitor_start(struct engine *engine, struct container *container, const struct container_config *config,
 	unsigned attach_to, struct monitor_client *client, struct err *e)
 {
-	int pair[2], ends[2];
 	int stdio[3] = {-1, -1, -1};
 	struct monitor monitor = {
 		.engine = engine,
@@ -564,38 +605,7 @@ int monitor_start(struct engine *engine, struct container *container, const stru
 		return -1;
 	logs_begin(&monitor.logs, monitor.folder, config->log_max_size, config->log_max_files);
 
-	int rc = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ? -errno : 0;
-	if (rc == 0) {
-		client->socket = pair[0];
-		monitor.clients[0].socket = pair[1];
-	}
-	/* The container's own streams, then the client's copies of them. */
-	if (rc == 0 && !config->terminal) {
-		if (config->open_stdin && (rc = fd_pipe(ends, 0)) == 0) {
-			stdio[0] = ends[0];
-			if (attach_to & MONITOR_STDIN)
-				client->input = ends[1];
-			else
-				monitor.input = ends[1];
-			/* Somebody may come back to it, unless its end is the first client's. */
-			if ((attach_to & MONITOR_STDIN) && !config->stdin_once)
-				monitor.input = fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
-		}
-		for (int i = 0; rc == 0 && i < 2; i++)
-			if ((rc = fd_pipe(ends, 0)) == 0) {
-				monitor.outputs[i] = ends[0];
-				stdio[1 + i] = ends[1];
-			}
-	}
-	for (int i = 0; rc == 0 && i < 2; i++) {
-		if (!(attach_to & (i ? MONITOR_STDERR : MONITOR_STDOUT)) || (i && config->terminal))
-			continue;
-		if ((rc = fd_pipe(ends, 0)) == 0) {
-			*(i ? &client->error : &client->output) = ends[0];
-			fcntl(ends[1], F_SETFL, O_NONBLOCK);
-			monitor.clients[0].pipes[i] = ends[1];
-		}
-	}
+	int rc = make_streams(&monitor, attach_to, stdio, client);
 	struct winsize size;
 	if (config->terminal && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
 		monitor.launch.rows = size.ws_row;

@@ -222,8 +222,12 @@ static int attach_network(struct launch *launch, struct err *e)
 	if (net_attach(&request, &launch->network, e) < 0)
 		return -1;
 	launch->stages |= STAGE_NETWORK;
-	if (*launch->network.note)
-		dprintf(STDERR_FILENO, "%s", launch->network.note);
+	/* What was changed on the host is said, a line each. */
+	for (const char *line = launch->network.note; *line;) {
+		size_t length = strcspn(line, "\n");
+		dprintf(STDERR_FILENO, "brig: %.*s\n", (int)length, line);
+		line += length + (line[length] == '\n');
+	}
 	log_trace("monitor", "network attached");
 	return 0;
 }

@@ -189,6 +189,7 @@ static void user_mount(
 		out->recursive = !mount->not_recursive;
 		out->attributes = wants_devices(config, mount) ? 0 : NODEV;
 		out->propagation = propagation(mount->propagation);
+		out->recursive_propagation = mount->propagation && *mount->propagation == 'r';
 		out->recursive_attributes = out->recursive && !mount->readonly_recursive_not;
 	}
 	if (mount->readonly)

@@ -26,6 +26,7 @@ struct spec_mount {
 	uint64_t attributes;     /* KERNEL_MOUNT_ATTR_* to set */
 	uint64_t attributes_clear;
 	unsigned long propagation; /* MS_PRIVATE, MS_SLAVE, MS_SHARED; 0 is private */
+	bool recursive_propagation;
 	bool recursive;            /* a bind with what is mounted below it */
 	bool recursive_attributes; /* attributes hold below it too */
 	bool engine;               /* the engine's own: its folder may not be a link */

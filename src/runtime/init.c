@@ -179,8 +179,10 @@ static int run_steps(const struct runtime_options *options, int sync, struct err
 		(spec->loopback && raise_loopback(e) < 0))
 		return -1;
 
+	if (mounts_copy(&mounts, spec, e) < 0)
+		return -1;
 	auto_close int root = attach_root(options, e);
-	if (root < 0 || mounts_begin(&mounts, spec, root, e) < 0)
+	if (root < 0 || mounts_begin(&mounts, root, e) < 0)
 		return -1;
 	log_trace("child", "root file system attached");
 	if (mounts_make(&mounts, e) < 0)
@@ -252,7 +254,7 @@ _Noreturn void init_run(const struct runtime_options *options, int sync)
 }
 
 /* mkdir -p of the working directory, which we stand above as root still. */
-static int enter_working_directory(const struct spec_process *process, struct err *e)
+static int enter_working_directory(const struct spec_process *process, int root, struct err *e)
 {
 	const char *cwd = process->cwd;
 	char real[4096];
@@ -262,7 +264,7 @@ static int enter_working_directory(const struct spec_process *process, struct er
 	if (*cwd != '/')
 		return err_set(e, ERR_INVALID, 0, "the working directory %s is not an absolute path", cwd);
 	if (chdir(cwd) < 0) {
-		int rc = errno == ENOENT && process->make_cwd ? fd_mkdirs(AT_FDCWD, cwd, 0755) : -errno;
+		int rc = errno == ENOENT && process->make_cwd ? mounts_make_folder(root, cwd) : -errno;
 		if (rc == 0 && chdir(cwd) < 0)
 			rc = -errno;
 		if (rc < 0)
@@ -453,7 +455,7 @@ int init_execute(const struct spec_process *process, int proc, struct err *e)
 		strings_add(&arena, &env, arena_printf(&arena, "HOME=%s", user.home));
 
 	/* While we may still make folders as root. */
-	if (enter_working_directory(process, e) < 0)
+	if (enter_working_directory(process, root, e) < 0)
 		return -1;
 
 	if (confine_last(process, &user, proc, e) < 0)

@@ -22,15 +22,19 @@ int init_execute(const struct spec_process *process, int proc, struct err *e);
 /* mounts.c: in the child's mount namespace, before pivot_root. */
 struct mounts {
 	const struct spec *spec;
-	int root;   /* the attached root file system */
-	int proc;   /* the container's procfs, or -1 when none was mounted there */
-	int devpts; /* the mount on /dev/pts, or -1 */
-	int null;   /* the null device, verified: the host's until the container has its own */
+	int *copies; /* for each of the spec's mounts a descriptor + 1, or 0; NULL: none at all */
+	int root;    /* the attached root file system */
+	int proc;    /* the container's procfs, or -1 when none was mounted there */
+	int devpts;  /* the mount on /dev/pts, or -1 */
+	int null;    /* the null device, verified: the host's until the container has its own */
 	bool null_is_own;
 	int empty; /* an empty read-only tmpfs, detached; made when first needed */
 };
 
-int mounts_begin(struct mounts *mounts, const struct spec *spec, int root, struct err *e);
+/* First of all: copies the sources of binds that stay joined with the host's mounts (slave,
+ * shared), which ours then part from. */
+int mounts_copy(struct mounts *mounts, const struct spec *spec, struct err *e);
+int mounts_begin(struct mounts *mounts, int root, struct err *e);
 /* All that needs nothing of the parent's; then what needs the cgroup namespace, what the parent
  * has prepared, and at last masks and read-only paths. */
 int mounts_make(struct mounts *mounts, struct err *e);
@@ -40,6 +44,8 @@ int mounts_hide(struct mounts *mounts, struct err *e);
 /* A detached mount of the null device, through which the host's own cannot be changed
  * (its mode, its owner). Or -errno. */
 int mounts_null(const struct mounts *mounts);
+/* mkdir -p inside root, also where a link of the image leads to what is not there. */
+int mounts_make_folder(int root, const char *path);
 /* Makes a new terminal in the container's devpts, mounts it on /dev/console where root
  * is still outside (with_console); gives both ends. */
 int mounts_terminal(struct mounts *mounts, bool with_console, int *master, int *slave, struct err *e);

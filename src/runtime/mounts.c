@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -27,7 +28,7 @@
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
 
-enum { GID_TTY = 5 };
+enum { LINKS = 40 /* as the kernel */ };
 
 /* The files in /proc that may be covered by a mount of the user's (lxcfs does it). */
 static const char *const proc_files[] = {
@@ -93,48 +94,64 @@ static int make_mount(const char *type, const char *source, const char *data, ui
 }
 
 /* Makes the missing parents of path and its last component in root, as mkdir -p or
- * touch would, each component resolved inside root. */
-static int make_target(int root, const char *path, bool folder)
+ * touch would, each component resolved inside root. A link that leads to what is not there
+ * is followed by us, the same way: links is how many more may be. */
+static int make_target(int root, const char *path, bool folder, int links)
 {
-	char part[4096];
-	size_t length = strlen(path);
+	char part[4096], name[256];
 
-	if (length >= sizeof part)
+	if (strlen(path) >= sizeof part)
 		return -ENAMETOOLONG;
-	for (const char *at = path; *at;) {
-		while (*at == '/')
-			at++;
-		const char *end = strchrnul(at, '/');
-		if (end == at)
-			break;
-		bool last = !end[strspn(end, "/")];
-		size_t before = (size_t)(at - path);
-		memcpy(part, path, before);
-		part[before] = '\0';
-		auto_close int parent = fd_open_in_root(root, before ? part : "/", O_PATH | O_DIRECTORY, 0);
+	for (const char *at = path + strspn(path, "/"); *at;) {
+		size_t length = strcspn(at, "/");
+		const char *rest = at + length + strspn(at + length, "/");
+		if (length >= sizeof name)
+			return -ENAMETOOLONG;
+		memcpy(name, at, length);
+		name[length] = '\0';
+		memcpy(part, path, (size_t)(at - path));
+		part[at - path] = '\0';
+		auto_close int parent = fd_open_in_root(root, *part ? part : "/", O_PATH | O_DIRECTORY, 0);
 		if (parent < 0)
 			return parent;
-		char name[256];
-		if ((size_t)(end - at) >= sizeof name)
-			return -ENAMETOOLONG;
-		memcpy(name, at, (size_t)(end - at));
-		name[end - at] = '\0';
-		if (!strcmp(name, "..") || !strcmp(name, ".")) {
-			at = end;
+		int rc = 0;
+		if (!strcmp(name, ".") || !strcmp(name, "..")) {
+			at = rest;
 			continue;
-		}
-		if (last && !folder) {
+		} else if (!*rest && !folder) {
 			int file = fd_open(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
-			if (file < 0 && file != -EEXIST)
-				return file;
+			rc = file < 0 ? file : 0;
 			if (file >= 0)
 				close(file);
-		} else if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST) {
-			return -errno;
+		} else if (mkdirat(parent, name, 0755) < 0) {
+			rc = -errno;
 		}
-		at = end;
+		if (rc < 0 && rc != -EEXIST)
+			return rc;
+		if (rc < 0) {
+			char target[4096], whole[4096];
+			memcpy(part, path, (size_t)(at - path) + length);
+			part[(size_t)(at - path) + length] = '\0';
+			auto_close int there = fd_open_in_root(root, part, O_PATH, 0);
+			ssize_t n =
+				there == -ENOENT ? readlinkat(parent, name, target, sizeof target - 1) : -1;
+			if (n >= 0) {
+				target[n] = '\0';
+				int size = snprintf(whole, sizeof whole, "%.*s/%s/%s",
+					*target == '/' ? 0 : (int)(at - path), path, target, rest);
+				if (size < 0 || (size_t)size >= sizeof whole)
+					return -ENAMETOOLONG;
+				return links ? make_target(root, whole, folder, links - 1) : -ELOOP;
+			}
+		}
+		at = rest;
 	}
 	return 0;
+}
+
+int mounts_make_folder(int root, const char *path)
+{
+	return make_target(root, path, true, LINKS);
 }
 
 /* Opens the place in the root where something is to be mounted, made if missing. */
@@ -152,7 +169,7 @@ static int open_target(
 		};
 		fd = kernel_openat2(mounts->root, path, &how);
 		if (fd == -ENOENT) {
-			int rc = make_target(mounts->root, path, folder);
+			int rc = make_target(mounts->root, path, folder, LINKS);
 			fd = rc < 0 ? rc : kernel_openat2(mounts->root, path, &how);
 		}
 		if (fd == -ELOOP || fd == -ENOTDIR) {
@@ -165,7 +182,7 @@ static int open_target(
 	} else {
 		fd = fd_open_in_root(mounts->root, path, O_PATH, 0);
 		if (fd == -ENOENT) {
-			int rc = make_target(mounts->root, path, folder);
+			int rc = make_target(mounts->root, path, folder, LINKS);
 			fd = rc < 0 ? rc : fd_open_in_root(mounts->root, path, O_PATH, 0);
 		}
 	}
@@ -173,10 +190,12 @@ static int open_target(
 	if (fd < 0)
 		return err_errno(e, fd, "cannot make the mount point %s in the container", path);
 
-	struct stat st;
+	struct stat st, top;
 	struct statfs fs;
-	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0 || fstat(mounts->root, &top) < 0)
 		return err_errno(e, errno, "cannot look at the mount point %s", path);
+	if (st.st_dev == top.st_dev && st.st_ino == top.st_ino)
+		return err_set(e, ERR_DENIED, 0, "cannot mount %s: it is the container's root", path);
 	if (folder != S_ISDIR(st.st_mode)) {
 		if (mount->engine)
 			return err_set(e, ERR_INVALID, 0, "the image's %s is not a %s", path,
@@ -209,22 +228,61 @@ static int attach(const struct mounts *mounts, const struct spec_mount *mount, i
 	return 0;
 }
 
-static int bind(const struct mounts *mounts, const struct spec_mount *mount, struct err *e)
+/* A detached copy of a bind's source. */
+static int copy_source(const struct spec_mount *mount, struct err *e)
 {
 	unsigned flags = KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC;
 	if (mount->recursive)
 		flags |= KERNEL_AT_RECURSIVE;
-	auto_close int tree = kernel_open_tree(AT_FDCWD, mount->source, flags);
+	int tree = kernel_open_tree(AT_FDCWD, mount->source, flags);
 	if (tree < 0) {
 		err_errno(e, tree, "cannot mount %s on %s", mount->source, mount->destination);
 		if (tree == -ENOENT)
 			e->kind = ERR_INVALID;
 		return -1;
 	}
+	return tree;
+}
+
+static bool stays_joined(const struct spec_mount *mount)
+{
+	return !strcmp(mount->type, "bind") && mount->propagation && mount->propagation != MS_PRIVATE;
+}
+
+int mounts_copy(struct mounts *mounts, const struct spec *spec, struct err *e)
+{
+	*mounts =
+		(struct mounts){.spec = spec, .root = -1, .proc = -1, .devpts = -1, .null = -1, .empty = -1};
+	for (size_t i = 0; i < spec->mounts_count; i++) {
+		const struct spec_mount *mount = &spec->mounts[i];
+		if (!stays_joined(mount))
+			continue;
+		if (!mounts->copies)
+			mounts->copies = calloc(spec->mounts_count, sizeof *mounts->copies);
+		int tree = mounts->copies ? copy_source(mount, e) : err_errno(e, ENOMEM, "cannot mount");
+		if (tree < 0)
+			return -1;
+		struct kernel_mount_attr attr = {.propagation = mount->propagation};
+		int rc = kernel_mount_setattr(tree, "",
+			AT_EMPTY_PATH | (mount->recursive_propagation ? KERNEL_AT_RECURSIVE : 0), &attr);
+		if (rc < 0)
+			return err_errno(e, rc, "cannot set the propagation of %s", mount->destination);
+		mounts->copies[i] = tree + 1;
+	}
+	return 0;
+}
+
+static int bind(const struct mounts *mounts, const struct spec_mount *mount, struct err *e)
+{
+	bool copied = mounts->copies && stays_joined(mount);
+	auto_close int tree =
+		copied ? mounts->copies[mount - mounts->spec->mounts] - 1 : copy_source(mount, e);
+	if (tree < 0)
+		return -1;
 	struct kernel_mount_attr attr = {
 		.attr_set = mount->attributes,
 		.attr_clr = mount->attributes_clear,
-		.propagation = mount->propagation ? mount->propagation : MS_PRIVATE,
+		.propagation = copied ? 0 : MS_PRIVATE,
 	};
 	int rc = kernel_mount_setattr(
 		tree, "", AT_EMPTY_PATH | (mount->recursive_attributes ? KERNEL_AT_RECURSIVE : 0), &attr);
@@ -353,12 +411,11 @@ static int make_one(struct mounts *mounts, const struct spec_mount *mount, struc
 	return rc;
 }
 
-int mounts_begin(struct mounts *mounts, const struct spec *spec, int root, struct err *e)
+int mounts_begin(struct mounts *mounts, int root, struct err *e)
 {
 	struct stat st;
 
-	*mounts = (struct mounts){
-		.spec = spec, .root = root, .proc = -1, .devpts = -1, .null = -1, .empty = -1};
+	mounts->root = root;
 	mounts->null = fd_open(AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW, 0);
 	if (mounts->null < 0)
 		return err_errno(e, mounts->null, "cannot open /dev/null");

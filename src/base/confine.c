@@ -183,10 +183,10 @@ int confine_capabilities_adjust(uint64_t base, uint64_t held, const char *const 
 	return 0;
 }
 
-void confine_capabilities_for(uint64_t set, uid_t uid, bool ambient, struct confine_capabilities *out)
+void confine_capabilities_for(uint64_t set, uid_t uid, uint64_t ambient, struct confine_capabilities *out)
 {
-	uint64_t own = uid == 0 || ambient ? set : 0;
-	uint64_t passed_on = uid != 0 && ambient ? set : 0;
+	uint64_t passed_on = uid == 0 ? 0 : set & ambient;
+	uint64_t own = uid == 0 ? set : passed_on;
 	*out = (struct confine_capabilities){set, own, own, passed_on, passed_on};
 }
 

@@ -53,9 +53,10 @@ struct confine_capabilities {
 	uint64_t ambient;
 };
 
-/* docker's way from one set to five: root gets it all, anybody else only the bounding
- * set; with ambient (asked for by name for a user who is not root) they get it too. */
-void confine_capabilities_for(uint64_t set, uid_t uid, bool ambient, struct confine_capabilities *out);
+/* docker's way from one set to five: root gets it all, anybody else only the bounding set,
+ * and of the rest what is in ambient too: what was asked for by name, and nothing that root
+ * would have without asking. */
+void confine_capabilities_for(uint64_t set, uid_t uid, uint64_t ambient, struct confine_capabilities *out);
 
 /* ---- ids, capabilities, filter ---- */
 

@@ -19,7 +19,8 @@
 #include "engine/launch.h"
 #include "engine/monitor.h"
 
-enum { STOP_TIMEOUT = 10 };
+/* LOCK_TRIES: milliseconds. */
+enum { STOP_TIMEOUT = 10, LOCK_TRIES = 60000 };
 
 enum control_state control_observe(const struct engine *engine, const struct container *container)
 {
@@ -40,15 +41,19 @@ enum control_state control_observe(const struct engine *engine, const struct con
 	}
 }
 
-void control_settle(struct engine *engine, struct container *container)
+static bool is_running(const struct container *container)
+{
+	return container->record.status.state == CONTAINER_RUNNING ||
+	       container->record.status.state == CONTAINER_PAUSED;
+}
+
+/* With its lock held. */
+static void settle_locked(struct engine *engine, struct container *container)
 {
 	struct err ignored;
 
-	if (container_lock(&engine->containers, container) < 0)
-		return;
 	/* Somebody may have been quicker. */
-	if (container->record.status.state == CONTAINER_RUNNING ||
-		container->record.status.state == CONTAINER_PAUSED) {
+	if (is_running(container)) {
 		struct container_status status = container->record.status;
 		launch_clean_lost(engine, container);
 		if (container->record.identity.flags & CONTAINER_AUTO_REMOVE) {
@@ -62,7 +67,61 @@ void control_settle(struct engine *engine, struct container *container)
 			container_write_status(&engine->containers, container, &status, &ignored);
 		}
 	}
+}
+
+void control_settle(struct engine *engine, struct container *container)
+{
+	if (container_lock(&engine->containers, container) < 0)
+		return;
+	settle_locked(engine, container);
 	container_unlock(container);
+}
+
+/* Reads the record anew; false where the container is gone. */
+static bool look_again(const struct engine *engine, struct container *container)
+{
+	struct container now;
+
+	if (!container_read(&engine->containers, container->slot, &now) || strcmp(now.id, container->id) ||
+		now.record.status.state == CONTAINER_REMOVING)
+		return false;
+	*container = now;
+	return true;
+}
+
+int control_lock(struct engine *engine, struct container *container, struct err *e)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	char name[CONTAINER_NAME];
+	int rc;
+
+	snprintf(name, sizeof name, "%s", container->record.identity.name);
+	/* Who makes, starts, ends or removes it holds the lock for a moment; a monitor, for as
+	 * long as it runs. */
+	for (int tries = 0; (rc = container_lock(&engine->containers, container)) == -EAGAIN; tries++) {
+		bool going = !look_again(engine, container);
+		if (!going && is_running(container))
+			return 1;
+		if (tries == LOCK_TRIES)
+			return err_set(
+				e, ERR_CONFLICT, 0, "container %s is being changed by another command", name);
+		nanosleep(&pause, NULL);
+	}
+	if (rc < 0 && rc != -ENOENT)
+		return err_errno(e, rc, "cannot lock container %s", name);
+	if (rc == 0 && is_running(container) && container_process_alive(&container->record.status)) {
+		container_unlock(container);
+		return 1;
+	}
+	if (rc == 0)
+		settle_locked(engine, container);
+	/* A lost container of --rm, or what a killed rm left. */
+	enum container_state state = (enum container_state)container->record.status.state;
+	if (rc < 0 || (state != CONTAINER_CREATED && state != CONTAINER_EXITED)) {
+		container_unlock(container);
+		return err_set(e, ERR_NOT_FOUND, 0, "No such container: %s", name);
+	}
+	return 0;
 }
 
 void control_settle_all(struct engine *engine)
@@ -274,10 +333,11 @@ int control_wait(struct engine *engine, struct container *container, int *exit_c
 
 int control_remove(struct engine *engine, struct container *container, bool force, struct err *e)
 {
-	const char *name = container->record.identity.name;
-	enum control_state state = control_observe(engine, container);
+	char name[CONTAINER_NAME];
+	int rc;
 
-	if (state == CONTROL_RUNNING || state == CONTROL_UNATTENDED) {
+	snprintf(name, sizeof name, "%s", container->record.identity.name);
+	while ((rc = control_lock(engine, container, e)) == 1) {
 		if (!force) {
 			err_set(e, ERR_CONFLICT, 0, "cannot remove container \"/%s\": container is running",
 				name);
@@ -291,19 +351,8 @@ int control_remove(struct engine *engine, struct container *container, bool forc
 			ended(pidfd, -1);
 		wait_recorded(engine, container);
 	}
-	int rc = container_lock(&engine->containers, container);
-	for (int tries = 0; rc == -EAGAIN && tries < 3; tries++) {
-		/* A monitor that cleans up, or another rm: it will not be long. */
-		container_wait_unlocked(&engine->containers, container->slot);
-		rc = container_lock(&engine->containers, container);
-	}
-	if (rc == -ENOENT)
-		return 0; /* --rm, or the other rm, was quicker */
 	if (rc < 0)
-		return err_errno(e, rc, "cannot lock container %s", name);
-	if (container->record.status.state == CONTAINER_RUNNING ||
-		container->record.status.state == CONTAINER_PAUSED)
-		launch_clean_lost(engine, container);
+		return e->kind == ERR_NOT_FOUND ? 0 : -1; /* --rm, or the other rm, was quicker */
 	rc = container_remove_begin(&engine->containers, container, e);
 	if (rc == 0)
 		rc = container_remove_finish(&engine->containers, container, e);

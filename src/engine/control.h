@@ -28,6 +28,11 @@ enum control_state control_observe(const struct engine *engine, const struct con
  * Commands that list containers call this for each that they observe as lost. */
 void control_settle(struct engine *engine, struct container *container);
 
+/* Takes the container's lock for a change, once nobody else is at work on it; a lost one is
+ * settled first. 0: it is held, and the container is created or exited; 1: it runs (or is just
+ * being started), and nothing is held; -1: e, ERR_NOT_FOUND where it is gone. */
+int control_lock(struct engine *engine, struct container *container, struct err *e);
+
 /* Settles all that are lost: for commands that are about to claim a name. It costs a
  * question to the kernel for each container that runs. */
 void control_settle_all(struct engine *engine);

@@ -98,6 +98,9 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 	struct cgroup_host cgroup_host;
 	struct cgroup cgroup = {.fd = -1};
 	bool grouped = launch_open_cgroup(&container, &cgroup_host, &cgroup, e) == 0;
+	/* Only where the container has none does its next process do without. */
+	if (!grouped && e->kind != ERR_NOT_FOUND && e->kind != ERR_UNSUPPORTED && !engine->user_namespace)
+		return -1;
 	struct runtime_exec exec = {
 		.process = &spec.process,
 		.pidfd = pidfd,

@@ -151,9 +151,10 @@ static void fill_limits(const struct launch *launch, struct cgroup_device_rule r
 	*out = (struct cgroup_limits){
 		.memory = limits->memory,
 		/* docker's default: as much swap again as memory. */
-		.memory_swap = limits->memory_swap  ? limits->memory_swap
-			       : limits->memory > 0 ? 2 * limits->memory
-						    : 0,
+		.memory_swap = limits->memory_swap              ? limits->memory_swap
+			       : limits->memory > INT64_MAX / 2 ? -1
+			       : limits->memory > 0             ? 2 * limits->memory
+								: 0,
 		.memory_reservation = limits->memory_reservation,
 		.cpu_shares = (uint64_t)limits->cpu_shares,
 		.cpu_quota = limits->nano_cpus ? limits->nano_cpus / 10000 : limits->cpu_quota,

@@ -99,21 +99,13 @@ int engine_start(struct engine *engine, const char *name, const struct start_opt
 	if (container_find(&engine->containers, name, &container, e) < 0)
 		return -1;
 	memcpy(result->id, container.id, sizeof result->id);
-	enum control_state state = control_observe(engine, &container);
-	if (state == CONTROL_RUNNING || state == CONTROL_UNATTENDED)
+	int rc = control_lock(engine, &container, e);
+	if (rc > 0)
 		return options->attach || options->interactive
 			       ? engine_attach(engine, name, options, result, e)
 			       : 0;
-	if (state == CONTROL_LOST) {
-		control_settle(engine, &container);
-		if (container_find(&engine->containers, name, &container, e) < 0)
-			return -1;
-	}
-	int rc = container_lock(&engine->containers, &container);
-	if (rc == -EAGAIN && container_wait_unlocked(&engine->containers, container.slot) == 0)
-		rc = container_lock(&engine->containers, &container);
 	if (rc < 0)
-		return err_set(e, ERR_CONFLICT, 0, "container %s is being changed by another command", name);
+		return -1;
 	auto_close int dir = container_open_dir(&engine->containers, &container, e);
 	if (dir < 0 || container_config_load(engine->arena, dir, &config, e) < 0) {
 		container_unlock(&container);
@@ -127,8 +119,10 @@ int engine_start(struct engine *engine, const char *name, const struct start_opt
 	}
 	if (attach)
 		attach_block_signals(&before);
-	if (monitor_start(engine, &container, &config, attach ? streams : 0, &client, e) < 0)
+	if (monitor_start(engine, &container, &config, attach ? streams : 0, &client, e) < 0) {
+		container_unlock(&container);
 		return -1;
+	}
 	if (attach)
 		return stay(&client, &attaching, result, e);
 	monitor_client_close(&client);

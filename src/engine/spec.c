@@ -334,10 +334,14 @@ static void build_devices(struct arena *arena, const struct container_config *co
 int spec_build(struct arena *arena, const struct container_config *config, const struct spec_host *host,
 	struct spec *spec, struct err *e)
 {
-	uint64_t capabilities;
+	uint64_t capabilities, ambient = 0;
 	bool own_network = !host->joined_network, ready = host->ready_network >= 0;
 
 	if (spec_capabilities(config, &capabilities, e) < 0)
+		return -1;
+	/* From an empty set, only what was added is left. */
+	if (config->cap_add.count && confine_capabilities_adjust(0, capabilities, config->cap_add.items,
+					     config->cap_drop.items, &ambient, e) < 0)
 		return -1;
 	struct strings args = container_args(arena, config);
 	if (!args.count) {
@@ -367,7 +371,7 @@ int spec_build(struct arena *arena, const struct container_config *config, const
 				.no_new_privileges = config->no_new_privileges,
 				.keep_groups = host->user_namespace,
 				.capability_set = capabilities,
-				.ambient = config->cap_add.count > 0,
+				.ambient = ambient,
 				.rlimits = confine_rlimit_defaults,
 				.rlimits_count = confine_rlimit_default_count,
 				.keyring = config->id,

@@ -65,7 +65,7 @@ struct spec_process {
 	 * n for CAP number n, which a user other than root gets only with ambient. */
 	const struct confine_capabilities *capabilities;
 	uint64_t capability_set;
-	bool ambient;
+	uint64_t ambient; /* those of the set that were asked for by name */
 	const struct confine_rlimit *rlimits;
 	size_t rlimits_count;
 	int oom_score_adj;

@@ -342,14 +342,14 @@ static int execute(const char *const *args, const char *const *env, struct err *
 	return err_set(e, ERR_CANNOT_EXECUTE, why, "cannot execute \"%s\"", shown);
 }
 
-/* Process 1 of --init: passes signals on, reaps everything, ends with the command. */
+/* Process 1 of --init: passes signals on, reaps everything, ends with the command. All
+ * signals are blocked. */
 static _Noreturn void reap(pid_t command)
 {
 	sigset_t all;
 	int status;
 
 	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, NULL);
 	kernel_close_range(0, ~0U, 0);
 	for (;;) {
 		siginfo_t info;
@@ -462,11 +462,16 @@ int init_execute(const struct spec_process *process, int proc, struct err *e)
 		return -1;
 	if (process->init) {
 		/* Already confined: the reaper has no more rights than its command. */
+		sigset_t all, before;
+		/* Before the fork: a SIGCHLD that comes before it is blocked is lost. */
+		sigfillset(&all);
+		sigprocmask(SIG_BLOCK, &all, &before);
 		pid_t command = fork();
 		if (command < 0)
 			return err_errno(e, errno, "cannot start the command");
 		if (command > 0)
 			reap(command);
+		sigprocmask(SIG_SETMASK, &before, NULL);
 		setsid();
 		if (process->terminal)
 			ioctl(STDIN_FILENO, TIOCSCTTY, 0);

@@ -365,17 +365,20 @@ static int fill_dev(struct mounts *mounts, int dev, struct err *e)
 }
 
 /* A tmpfs on an image's own folder keeps that folder's mode, as docker's --tmpfs /tmp does. */
-static void tmpfs_mode(const struct mounts *mounts, const struct spec_mount *mount, char *data, size_t size)
+static int tmpfs_mode(const struct mounts *mounts, const struct spec_mount *mount, char *data, size_t size)
 {
 	struct stat st;
 	const char *given = mount->data ? mount->data : "";
 
+	if (strlen(given) + sizeof ",mode=07777" > size)
+		return -E2BIG;
 	snprintf(data, size, "%s", given);
 	if (strstr(given, "mode="))
-		return;
+		return 0;
 	auto_close int fd = fd_open_in_root(mounts->root, mount->destination, O_PATH | O_DIRECTORY, 0);
 	mode_t mode = fd >= 0 && fstat(fd, &st) == 0 ? st.st_mode & 07777 : 01777;
 	snprintf(data, size, "%s%smode=%o", given, *given ? "," : "", (unsigned)mode);
+	return 0;
 }
 
 static int make_one(struct mounts *mounts, const struct spec_mount *mount, struct err *e)
@@ -385,8 +388,9 @@ static int make_one(struct mounts *mounts, const struct spec_mount *mount, struc
 	if (!strcmp(mount->type, "bind"))
 		return bind(mounts, mount, e);
 	bool tmpfs = !strcmp(mount->type, "tmpfs");
-	if (tmpfs && !mount->engine)
-		tmpfs_mode(mounts, mount, data, sizeof data);
+	int rc = tmpfs && !mount->engine ? tmpfs_mode(mounts, mount, data, sizeof data) : 0;
+	if (rc < 0)
+		return err_errno(e, rc, "cannot set the options of the tmpfs on %s", mount->destination);
 	auto_close int fd = make_mount(
 		mount->type, mount->source, tmpfs && !mount->engine ? data : mount->data, mount->attributes);
 	if (fd < 0) {
@@ -403,7 +407,7 @@ static int make_one(struct mounts *mounts, const struct spec_mount *mount, struc
 	}
 	bool proc = !strcmp(mount->type, "proc") && mounts->proc < 0;
 	bool devpts = !strcmp(mount->type, "devpts") && mounts->devpts < 0;
-	int rc = attach(mounts, mount, proc || devpts ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : steal_fd(&fd), e);
+	rc = attach(mounts, mount, proc || devpts ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : steal_fd(&fd), e);
 	if (rc == 0 && proc)
 		mounts->proc = steal_fd(&fd);
 	else if (rc == 0 && devpts)

@@ -109,3 +109,62 @@ teardown() {
 	assert_run 125 brig --root "$BATS_TEST_TMPDIR/tmp" run --rm "$image" true
 	assert_equal "$(stat -c %a "$BATS_TEST_TMPDIR/tmp")" 1777
 }
+
+# --- rights and limits -------------------------------------------------------------------
+
+# caps NAME: one set of /proc/self/status in $output.
+caps() {
+	sed -n "s/^$1:[[:blank:]]*0*//p" <<<"$output"
+}
+
+@test "a user who is not root gets the capabilities that were added, and no others" {
+	assert_run 0 brig run --rm --network none -u 1000 --cap-add NET_ADMIN --cap-add CHOWN "$image" cat /proc/self/status
+	assert_equal "$(caps CapEff)" 1001
+	assert_equal "$(caps CapAmb)" 1001
+	assert_run 0 brig run --rm --network none -u 1000 "$image" cat /proc/self/status
+	assert_equal "$(caps CapEff)$(caps CapPrm)$(caps CapInh)$(caps CapAmb)" ""
+	start_container plain sleep 100
+	assert_run 0 brig exec -u 1000 plain cat /proc/self/status
+	assert_equal "$(caps CapEff)$(caps CapPrm)$(caps CapInh)$(caps CapAmb)" ""
+}
+
+@test "limits and options at the end of their range are refused or taken, never cut" {
+	assert_run 0 brig run --rm --network none -m 8000000000g "$image" true
+	assert_run 125 brig run --rm --network none --tmpfs "/x:size=$(printf '1%.0s' {1..600})" "$image" true
+	assert_run 125 brig run --rm --network none --tmpfs "/x:size=1$(printf ',nr_inodes=100%.0s' {1..60})" "$image" true
+}
+
+# --- two at once -------------------------------------------------------------------------
+
+@test "a container that many start at once runs once" {
+	local i pids=()
+	brig create --name once --network none "$image" sh -c 'echo run; sleep 1' >/dev/null
+	for i in 1 2 3 4 5; do
+		timeout 20 "$BRIG" start once >/dev/null 3>&- &
+		pids+=($!)
+	done
+	wait "${pids[@]}"
+	assert_run 0 timeout 10 "$BRIG" wait once
+	sleep 0.5
+	assert_equal "$(brig logs once)" run
+	assert_equal "$(status_of once)" exited
+}
+
+@test "rm and start at once: one of them wins, and rm never waits for the container's end" {
+	local i
+	for i in $(seq 15); do
+		brig create --name race --network none "$image" sleep 30 >/dev/null
+		timeout 10 "$BRIG" start race >/dev/null 2>&1 3>&- &
+		local starter=$!
+		timeout 10 "$BRIG" rm race >/dev/null 2>&1 || [[ $? != 124 ]] || fail "rm waited"
+		wait $starter || true
+		brig rm -f race >/dev/null
+	done
+}
+
+@test "--init sees the end of a command that ends at once" {
+	local i
+	for i in $(seq 40); do
+		assert_run 3 timeout 10 "$BRIG" run --rm --init --network none "$image" sh -c 'exit 3'
+	done
+}

@@ -243,7 +243,7 @@ static int check_apply(const void *data)
 	CHECK(confine_capabilities_held(&held) == 0);
 	CHECK(seccomp_default(row->set, &arena, &program) == 0);
 	confine.filter = row->filter ? &program : NULL;
-	confine_capabilities_for(row->set, row->uid, row->ambient, &confine.capabilities);
+	confine_capabilities_for(row->set, row->uid, row->ambient ? row->set : 0, &confine.capabilities);
 	int error = confine_apply(&confine, &step);
 	if (error)
 		fprintf(stderr, "cannot %s: %s\n", step, strerror(-error));
@@ -475,7 +475,7 @@ static int measure(const void *row)
 	double limits = now_us();
 	confine_session_keyring("0123456789abcdef");
 	double keyring = now_us();
-	confine_capabilities_for(CONFINE_CAPABILITIES_DEFAULT, 0, false, &confine.capabilities);
+	confine_capabilities_for(CONFINE_CAPABILITIES_DEFAULT, 0, 0, &confine.capabilities);
 	confine_apply(&confine, NULL);
 	double capabilities = now_us();
 	confine_close_fds(0);

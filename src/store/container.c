@@ -540,6 +540,9 @@ uint64_t container_start_time(pid_t pid)
 	text[n] = '\0';
 	/* The name, field 2, may hold anything: count from its last parenthesis. */
 	char *p = strrchr(text, ')');
+	/* One that has ended and that nobody has reaped yet, which may take its parent for ever. */
+	if (p && p[1] == ' ' && (p[2] == 'Z' || p[2] == 'X'))
+		return 0;
 	for (int field = 2; p && field < 22; field++)
 		p = strchr(p + 1, ' ');
 	return p ? strtoull(p + 1, NULL, 10) : 0;

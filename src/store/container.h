@@ -157,7 +157,8 @@ int container_remove_finish(struct containers *containers, struct container *con
 /* Frees what crashed commands left; cheap when there is nothing. Returns how many. */
 int containers_sweep(struct containers *containers);
 
-/* The boot id folded to 64 bits, and the start time of a process (0: no such process). */
+/* The boot id folded to 64 bits, and the start time of a process (0: no such process,
+ * or one that has ended). */
 uint64_t container_boot(void);
 uint64_t container_start_time(pid_t pid);
 

@@ -62,6 +62,8 @@ static void flush(struct logs_writer *writer)
 	}
 	if (writer->fd >= 0 && fd_write_full(writer->fd, writer->out.data, writer->out.length) == 0)
 		writer->size += (int64_t)writer->out.length;
+	else if (writer->fd >= 0 && ftruncate(writer->fd, writer->size) < 0)
+		close_fd(&writer->fd); /* half a record stays, and is passed over */
 	writer->out.length = 0;
 }
 
@@ -336,6 +338,105 @@ static int64_t oldest_file(int dir)
 	return number - 1;
 }
 
+/* Whether nothing came after this file; it does not grow any more once something did. */
+static bool is_newest(int dir, int fd)
+{
+	struct stat ours, newest;
+
+	return fstatat(dir, file_name, &newest, AT_SYMLINK_NOFOLLOW) < 0 || fstat(fd, &ours) < 0 ||
+	       newest.st_ino == ours.st_ino;
+}
+
+/* The number under which a file is found now, or -1; *oldest is the last there is. Two
+ * missing in a row are the end: one is, for a moment, while files are renamed. */
+static int64_t number_of(int dir, int fd, int64_t *oldest)
+{
+	struct stat ours, other;
+	char name[32];
+	int missing = 0;
+
+	*oldest = 0;
+	if (fstat(fd, &ours) < 0)
+		return -1;
+	for (int64_t number = 0; missing < 2; number++) {
+		numbered(name, number);
+		if (fstatat(dir, name, &other, AT_SYMLINK_NOFOLLOW) < 0) {
+			missing++;
+			continue;
+		}
+		missing = 0;
+		*oldest = number;
+		if (other.st_ino == ours.st_ino)
+			return number;
+	}
+	return -1;
+}
+
+/* Replaces *fd by the file that came after it, whatever its name is by now. 0, -ENOENT where
+ * there is none, or -errno. */
+static int open_next(int dir, int *fd)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	for (int tries = 0; tries < 100; tries++) {
+		int64_t oldest, number = number_of(dir, *fd, &oldest);
+		char name[32];
+		if (number == 0)
+			return -ENOENT;
+		/* Removed, as the oldest of too many; or looked for while it was renamed. */
+		if (number < 0 && tries < 2) {
+			nanosleep(&pause, NULL);
+			continue;
+		}
+		numbered(name, number < 0 ? oldest : number - 1);
+		auto_close int next = fd_open(dir, name, O_RDONLY | O_NOFOLLOW, 0);
+		if (next < 0 && next != -ENOENT)
+			return next;
+		/* What was opened is the next one only if nothing moved meanwhile. */
+		if (next < 0 || (number > 0 && number_of(dir, *fd, &oldest) != number))
+			continue;
+		close_fd(fd);
+		*fd = steal_fd(&next);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* Shows *fd from where it stands, and all files that came after it. */
+static int read_on(struct reader *reader, int dir, int *fd, struct buf *pending)
+{
+	for (;;) {
+		bool newest = is_newest(dir, *fd);
+		ssize_t n;
+		int rc = 0;
+		while (rc == 0 && (n = read(*fd, buf_reserve(pending, 65536), 65536)) > 0) {
+			pending->length += (size_t)n;
+			rc = show_lines(reader, pending);
+		}
+		if (rc == 0 && n < 0)
+			rc = -errno;
+		if (rc < 0 || newest)
+			return rc;
+		pending->length = 0;
+		rc = open_next(dir, fd);
+		if (rc < 0)
+			return rc == -ENOENT ? 0 : rc;
+	}
+}
+
+/* Opens the oldest file from number on that is there; -ENOENT where there is none. */
+static int open_from(int dir, int64_t number)
+{
+	int fd = -ENOENT;
+
+	for (; number >= 0 && fd == -ENOENT; number--) {
+		char name[32];
+		numbered(name, number);
+		fd = fd_open(dir, name, O_RDONLY | O_NOFOLLOW, 0);
+	}
+	return fd;
+}
+
 static int follow(struct reader *reader, int dir, int *fd, struct buf *pending)
 {
 	const struct timespec pause = {.tv_nsec = 50 * 1000000};
@@ -343,25 +444,11 @@ static int follow(struct reader *reader, int dir, int *fd, struct buf *pending)
 	for (;;) {
 		/* Asked before the file is read: what was written meanwhile is then still seen. */
 		bool running = reader->options->running(reader->options->context);
-		int rc = 0;
-		if (*fd >= 0) {
-			for (ssize_t n; rc == 0 && (n = read(*fd, buf_reserve(pending, 65536), 65536)) > 0;) {
-				pending->length += (size_t)n;
-				rc = show_lines(reader, pending);
-			}
-		}
-		if (rc < 0)
+		if (*fd < 0)
+			*fd = open_from(dir, oldest_file(dir));
+		int rc = *fd >= 0 ? read_on(reader, dir, fd, pending) : 0;
+		if (rc < 0 || !running)
 			return rc;
-		/* Rotated: the name belongs to a new file now, and this one is read to its end. */
-		struct stat old, current;
-		if (fstatat(dir, file_name, &current, AT_SYMLINK_NOFOLLOW) == 0 &&
-			(*fd < 0 || (fstat(*fd, &old) == 0 && old.st_ino != current.st_ino))) {
-			close_fd(fd);
-			*fd = fd_open(dir, file_name, O_RDONLY | O_NOFOLLOW, 0);
-			continue;
-		}
-		if (!running)
-			return 0;
 		struct pollfd gone = {.fd = reader->out_fd, .events = 0};
 		if (poll(&gone, 1, 0) > 0 && (gone.revents & POLLERR))
 			return -EPIPE;
@@ -373,35 +460,21 @@ int logs_read(int dir, const struct logs_options *options, int out_fd, int err_f
 {
 	struct reader reader = {.options = options, .out_fd = out_fd, .err_fd = err_fd};
 	auto_buf struct buf pending = {0};
-	auto_close int fd = -1;
 	int64_t number = oldest_file(dir);
 	off_t offset = 0;
 	int rc = 0;
 
 	if (options->tail >= 0)
 		rc = find_tail(dir, number, options->tail, &number, &offset);
-	for (; rc == 0 && number >= 0; number--) {
-		char name[32];
-		numbered(name, number);
-		close_fd(&fd);
-		fd = fd_open(dir, name, O_RDONLY | O_NOFOLLOW, 0);
-		if (fd == -ENOENT)
-			continue;
-		if (fd < 0) {
-			rc = fd;
-			break;
-		}
-		lseek(fd, offset, SEEK_SET);
-		offset = 0;
-		for (ssize_t n; rc == 0 && (n = read(fd, buf_reserve(&pending, 65536), 65536)) > 0;) {
-			pending.length += (size_t)n;
-			rc = show_lines(&reader, &pending);
-		}
-	}
-	if (fd < 0)
-		fd = -1;
+	auto_close int fd = rc < 0 ? -1 : open_from(dir, number);
+	if (rc == 0 && fd < 0 && fd != -ENOENT)
+		rc = fd;
+	if (fd >= 0 && offset && lseek(fd, offset, SEEK_SET) < 0)
+		rc = -errno;
 	if (rc == 0 && options->follow)
 		rc = follow(&reader, dir, &fd, &pending);
+	else if (rc == 0 && fd >= 0)
+		rc = read_on(&reader, dir, &fd, &pending);
 	if (rc == -EPIPE)
 		return 0; /* nobody reads any more */
 	return rc < 0 ? err_errno(e, rc, "cannot read the container's log") : 0;

@@ -168,3 +168,14 @@ caps() {
 		assert_run 3 timeout 10 "$BRIG" run --rm --init --network none "$image" sh -c 'exit 3'
 	done
 }
+
+@test "logs and logs -f see every line, however often the file is rotated under them" {
+	local i
+	printf '[log]\nmax_size = 4k\nmax_file = 2000\n' >"$BATS_TEST_TMPDIR/conf"
+	"$BRIG" --config "$BATS_TEST_TMPDIR/conf" run -d --name rotating --network none "$image" \
+		sh -c 'for i in $(seq 40); do seq 200; done; sleep 1' >/dev/null
+	timeout 20 "$BRIG" logs -f rotating >"$BATS_TEST_TMPDIR/followed"
+	assert_equal "$(wc -l <"$BATS_TEST_TMPDIR/followed")" 8000
+	cmp "$BATS_TEST_TMPDIR/followed" <(for i in $(seq 40); do seq 200; done)
+	assert_equal "$(brig logs rotating | wc -l)" 8000
+}

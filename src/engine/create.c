@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/control.h"
+#include "engine/spec.h"
 #include "oci/image.h"
 #include "oci/reference.h"
 #include "store/driver.h"
@@ -218,7 +219,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	*config = options->config;
 	if (check_platform(options, &image, e) < 0 ||
 		image_config(store, arena, &image, &image_document, e) < 0 ||
-		merge(arena, options, &image_document, config, e) < 0 ||
+		merge(arena, options, &image_document, config, e) < 0 || spec_check(arena, config, e) < 0 ||
 		driver_use(store, engine->config->driver, e) < 0) {
 		store_unlock_images(store);
 		return -1;

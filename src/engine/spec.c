@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/utsname.h>
 
 #include "base/confine.h"
 #include "base/kernel.h"
 #include "base/seccomp.h"
+#include "oci/seccomp.h"
 
 #define NOSUID KERNEL_MOUNT_ATTR_NOSUID
 #define NODEV  KERNEL_MOUNT_ATTR_NODEV
@@ -276,19 +278,60 @@ int spec_capabilities(const struct container_config *config, uint64_t *mask, str
 		CONFINE_CAPABILITIES_DEFAULT, held, config->cap_add.items, config->cap_drop.items, mask, e);
 }
 
-static int build_seccomp(struct arena *arena, const struct container_config *config, uint64_t capabilities,
-	struct spec *spec, struct err *e)
+/* A profile of the user's. */
+static int read_profile(struct arena *arena, const char *text, uint64_t capabilities,
+	struct spec_process *process, struct err *e)
 {
-	if (config->privileged || (config->seccomp && !strcmp(config->seccomp, "unconfined")))
+	struct oci_seccomp_host host = {.capabilities = capabilities};
+	struct oci_seccomp document;
+	struct utsname kernel;
+
+	if (uname(&kernel) == 0)
+		sscanf(kernel.release, "%u.%u", &host.kernel_major, &host.kernel_minor);
+	if (oci_seccomp_parse(text, strlen(text), &host, arena, &document, e) < 0)
+		return -1;
+	if (!document.enabled)
+		return 0;
+	if (document.listener_path)
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			"the seccomp profile asks for a listener (listenerPath), which containers here do "
+			"not have");
+	struct seccomp_program *program = arena_new(arena, struct seccomp_program);
+	int rc = seccomp_compile(&document.profile, arena, program);
+	if (rc < 0)
+		return err_errno(e, rc, "cannot compile the seccomp profile");
+	process->seccomp = program;
+	process->seccomp_flags = document.profile.flags;
+	return 0;
+}
+
+static int build_seccomp(struct arena *arena, const struct container_config *config, uint64_t capabilities,
+	struct spec_process *process, struct err *e)
+{
+	if (config->seccomp && !strcmp(config->seccomp, "unconfined"))
 		return 0;
 	if (config->seccomp)
-		return err_set(e, ERR_UNSUPPORTED, 0, "seccomp profiles from a file are not read yet");
+		return read_profile(arena, config->seccomp, capabilities, process, e);
+	if (config->privileged)
+		return 0;
 	struct seccomp_program *program = arena_new(arena, struct seccomp_program);
 	int rc = seccomp_default(capabilities, arena, program);
 	if (rc < 0)
 		return err_errno(e, rc, "cannot make the system call filter");
-	spec->process.seccomp = program;
+	process->seccomp = program;
 	return 0;
+}
+
+int spec_check(struct arena *arena, const struct container_config *config, struct err *e)
+{
+	struct spec_process ignored = {0};
+	uint64_t capabilities;
+
+	if (!config->cap_add.count && !config->cap_drop.count && !config->seccomp)
+		return 0;
+	if (spec_capabilities(config, &capabilities, e) < 0)
+		return -1;
+	return config->seccomp ? build_seccomp(arena, config, capabilities, &ignored, e) : 0;
 }
 
 static void build_sysctls(struct arena *arena, const struct container_config *config,
@@ -387,5 +430,5 @@ int spec_build(struct arena *arena, const struct container_config *config, const
 	build_mounts(arena, config, host, spec);
 	build_devices(arena, config, host, spec);
 	build_sysctls(arena, config, host, spec);
-	return build_seccomp(arena, config, capabilities, spec, e);
+	return build_seccomp(arena, config, capabilities, &spec->process, e);
 }

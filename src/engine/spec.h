@@ -31,6 +31,10 @@ struct spec_host {
 int spec_build(struct arena *arena, const struct container_config *config, const struct spec_host *host,
 	struct spec *spec, struct err *e);
 
+/* Whether the capabilities and the seccomp profile that config names are any: what create can
+ * say before there is a container. */
+int spec_check(struct arena *arena, const struct container_config *config, struct err *e);
+
 /* The capabilities that config asks for, bit n for CAP number n. */
 int spec_capabilities(const struct container_config *config, uint64_t *mask, struct err *e);
 

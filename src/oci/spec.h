@@ -72,6 +72,7 @@ struct spec_process {
 	bool set_oom_score_adj;
 	const char *keyring;                   /* the container's id, which names its session keyring */
 	const struct seccomp_program *seccomp; /* NULL: unconfined */
+	unsigned seccomp_flags;                /* SECCOMP_FLAG_* */
 	bool init;                             /* a reaper of our own is process 1 (--init) */
 };
 

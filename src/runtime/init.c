@@ -422,6 +422,7 @@ static int confine_last(const struct spec_process *process, const struct user *u
 		.keep_groups = process->keep_groups,
 		.no_new_privs = process->no_new_privileges,
 		.filter = process->seccomp,
+		.filter_flags = process->seccomp_flags,
 		.status = status < 0 ? -1 : status,
 	};
 	if (process->capabilities)

@@ -44,14 +44,14 @@ static int parse_log_level(
 #define AT(member) offsetof(struct cli, member)
 const struct opt cli_global_options[] = {
 	{"root", 0, OPT_STRING, AT(data_root), "dir",
-		"Where images, containers and volumes are kept (default /var/lib/brig; a user's: "
+		"Where images and containers are kept (default /var/lib/brig; a user's: "
 		"~/.local/share/brig)"},
 	{"run-root", 0, OPT_STRING, AT(run_root), "dir",
 		"Where the state of what runs is kept (default /run/brig; a user's: $XDG_RUNTIME_DIR/brig)"},
 	{"config", 0, OPT_STRING, AT(config_path), "file",
 		"The configuration (default /etc/brig/brig.conf; a user's: ~/.config/brig/brig.conf)"},
 	{"trace", 0, OPT_BOOL, AT(trace), NULL, "Print what is done, and how long it takes, on stderr"},
-	{"debug", 'D', OPT_BOOL, AT(debug), NULL, "Enable debug mode"},
+	{"debug", 'D', OPT_BOOL, AT(debug), NULL, "Say so in 'brig info'; --trace prints what is done"},
 	{"version", 'v', OPT_BOOL, AT(version), NULL, "Print version information and quit"},
 	{"log-level", 'l', OPT_PARSE, 0, "string", "Set the logging level", parse_log_level, OPT_HIDDEN},
 	{"context", 'c', OPT_PARSE, 0, "string", "Only \"default\"", parse_daemon_option, OPT_HIDDEN},
@@ -303,7 +303,7 @@ int main(int argc, char **argv)
 	hold_standard_streams();
 	/* A caller that ignores its children's end would have ours reaped by the kernel, and
 	 * their status be lost. */
-	signal(SIGCHLD, SIG_DFL);
+	sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 	/* A copy: the parser moves operands to the front. */
 	cli.arguments = arena_array(&cli.arena, (size_t)argc + 1, sizeof *cli.arguments);
 	memcpy(cli.arguments, argv, (size_t)argc * sizeof *argv);

@@ -12,6 +12,9 @@ struct pull_flags {
 	bool quiet, all_tags, no_trust;
 };
 
+/* docker's default, which says what is so: nobody's signatures are asked for. */
+static const struct pull_flags defaults = {.no_trust = true};
+
 #define AT(member) offsetof(struct pull_flags, member)
 static const struct opt options[] = {
 	{"all-tags", 'a', OPT_BOOL, AT(all_tags), NULL, "Download all tagged images in the repository"},
@@ -55,6 +58,10 @@ static int run_pull(struct cli *cli, void *given, int argc, char **argv, struct 
 			return err_set(e, ERR_USAGE, 0, "tag can't be used with --all-tags/-a");
 		return err_set(e, ERR_UNSUPPORTED, 0, "--all-tags is not there yet");
 	}
+	if (!flags->no_trust)
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			"signatures are not verified by this version: --disable-content-trust cannot be "
+			"false");
 	if (!flags->quiet && !reference.tag && !reference.digest) {
 		cli_print(cli, "Using default tag: latest\n");
 		if (cli_flush(cli, e) < 0)
@@ -90,6 +97,7 @@ const struct verb verb_pull = {
 		    "pull --platform linux/arm64 alpine:3\tfor another machine\n",
 	.options = options,
 	.options_size = sizeof(struct pull_flags),
+	.defaults = &defaults,
 	.min_operands = 1,
 	.max_operands = 2,
 	.flags = VERB_COMMON,

@@ -7,14 +7,15 @@
 #include "oci/reference.h"
 
 struct rm_cli {
-	bool force, volumes;
+	bool force;
+	bool volumes; /* there are none: a container's files are all its own */
 };
 
 static const struct opt rm_options[] = {
 	{"force", 'f', OPT_BOOL, offsetof(struct rm_cli, force), NULL,
 		"Force the removal of a running container (uses SIGKILL)"},
 	{"volumes", 'v', OPT_BOOL, offsetof(struct rm_cli, volumes), NULL,
-		"Remove anonymous volumes associated with the container"},
+		"Remove anonymous volumes associated with the container (brig has none)"},
 	{NULL},
 };
 

@@ -36,9 +36,6 @@ static const struct key keys[] = {
 	{"storage", "root", KEY_PATH, AT(data_root)},
 	{"storage", "run_root", KEY_PATH, AT(run_root)},
 	{"storage", "driver", KEY_STRING, AT(driver)},
-	{"network", "publish_address", KEY_STRING, AT(publish_address)},
-	{"network", "subnet", KEY_STRING, AT(subnet)},
-	{"network", "subnet6", KEY_STRING, AT(subnet6)},
 	{"network", "dns", KEY_LIST, AT(dns)},
 	{"container", "pids_limit", KEY_COUNT, AT(pids_limit)},
 	{"network", "ready", KEY_BOOL, AT(ready_networks)},
@@ -53,7 +50,6 @@ static const struct key keys[] = {
 void config_init(struct config *config)
 {
 	*config = (struct config){
-		.publish_address = "0.0.0.0",
 		.ready_networks = true,
 		.pids_limit = 4096,
 		.log_max_size = 10 << 20,

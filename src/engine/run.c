@@ -144,7 +144,7 @@ int engine_attach(struct engine *engine, const char *name, const struct start_op
 	if (control_observe(engine, &container) == CONTROL_UNATTENDED) {
 		err_set(e, ERR_CONFLICT, 0,
 			"container %s runs, but its monitor was killed: its output cannot be joined", name);
-		return err_hint(e, "brig exec still works; brig restart gives it a new monitor");
+		return err_hint(e, "brig exec still works; brig stop and brig start give it a new monitor");
 	}
 	auto_close int dir = container_open_dir(&engine->containers, &container, e);
 	if (dir < 0 || container_config_load(engine->arena, dir, &config, e) < 0)

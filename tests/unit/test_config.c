@@ -10,9 +10,8 @@ static void values_are_taken(void **state)
 				   "\n"
 				   "[storage]\n"
 				   "root = /srv/brig\r\n"
-				   "  driver=overlay  \n"
+				   "  driver=\"overlay\"  \n"
 				   "[network]\n"
-				   "publish_address = \"127.0.0.1\"\n"
 				   "dns = 10.0.0.1\n"
 				   "dns = 10.0.0.2\n"
 				   "; another\n"
@@ -34,13 +33,11 @@ static void values_are_taken(void **state)
 	struct err e = {0};
 
 	config_init(&config);
-	assert_string_equal(config.publish_address, "0.0.0.0");
 	assert_int_equal(config.log_max_size, 10 << 20);
 	assert_int_equal(config_parse(&config, &arena, text, sizeof text - 1, "t.conf", &e), 0);
 	assert_string_equal(config.data_root, "/srv/brig");
 	assert_null(config.run_root);
 	assert_string_equal(config.driver, "overlay");
-	assert_string_equal(config.publish_address, "127.0.0.1");
 	assert_int_equal(config.dns.count, 2);
 	assert_string_equal(config.dns.items[1], "10.0.0.2");
 	assert_int_equal(config.pids_limit, 4096);
@@ -78,6 +75,7 @@ static void mistakes_have_a_line(void **state)
 		{"[registry \"x]\n", "t.conf:1: a quote is not closed in the section ", NULL},
 		{"[registry \"x\"]\ninsecure = perhaps\n", "t.conf:2: neither yes nor no: perhaps", ""},
 		{"[container]\npids_limit = -1\n", "t.conf:2: not a number that counts something: -1", ""},
+		{"[network]\nsubnet = 172.30.0.0/16\n", "t.conf:2: unknown key subnet", NULL},
 		{"[log]\nmax_size = big\n", "t.conf:2: not a size: big", NULL},
 		{"[log]\nmax_\033[31m = 1\n", "t.conf:2: unknown key max_\\x1b[31m", NULL},
 	};

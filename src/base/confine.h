@@ -95,7 +95,8 @@ struct confine_rlimit {
 	bool asked; /* by the user: then it is an error where the hard limit cannot be had */
 };
 
-/* nofile 1024:524288, core 0:unlimited, nproc unlimited, memlock 8 MiB. */
+/* nofile 1024:524288, core 0:unlimited, nproc unlimited, memlock 8 MiB; stack 8 MiB:unlimited;
+ * fsize, cpu, as and data unlimited. */
 extern const struct confine_rlimit confine_rlimit_defaults[];
 extern const size_t confine_rlimit_default_count;
 

@@ -37,6 +37,12 @@ const struct confine_rlimit confine_rlimit_defaults[] = {
 	{RLIMIT_CORE, 0, UNLIMITED, false},
 	{RLIMIT_NPROC, UNLIMITED, UNLIMITED, false},
 	{RLIMIT_MEMLOCK, 8 << 20, 8 << 20, false},
+	/* What the caller has in its shell is not the container's. */
+	{RLIMIT_FSIZE, UNLIMITED, UNLIMITED, false},
+	{RLIMIT_CPU, UNLIMITED, UNLIMITED, false},
+	{RLIMIT_AS, UNLIMITED, UNLIMITED, false},
+	{RLIMIT_DATA, UNLIMITED, UNLIMITED, false},
+	{RLIMIT_STACK, 8 << 20, UNLIMITED, false},
 };
 const size_t confine_rlimit_default_count = sizeof confine_rlimit_defaults / sizeof *confine_rlimit_defaults;
 

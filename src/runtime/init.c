@@ -263,13 +263,15 @@ static int enter_working_directory(const struct spec_process *process, int root,
 		cwd = "/";
 	if (*cwd != '/')
 		return err_set(e, ERR_INVALID, 0, "the working directory %s is not an absolute path", cwd);
-	if (chdir(cwd) < 0) {
-		int rc = errno == ENOENT && process->make_cwd ? mounts_make_folder(root, cwd) : -errno;
-		if (rc == 0 && chdir(cwd) < 0)
-			rc = -errno;
-		if (rc < 0)
-			return err_errno(e, rc, "cannot enter the working directory %s", cwd);
+	/* The image names it: /proc/self/fd/N would be the host's, by a descriptor of ours, so
+	 * such links are not followed. */
+	auto_close int fd = fd_open_in_root(root, cwd, O_PATH | O_DIRECTORY, 0);
+	if (fd == -ENOENT && process->make_cwd) {
+		int rc = mounts_make_folder(root, cwd);
+		fd = rc < 0 ? rc : fd_open_in_root(root, cwd, O_PATH | O_DIRECTORY, 0);
 	}
+	if (fd < 0 || fchdir(fd) < 0)
+		return err_errno(e, fd < 0 ? fd : errno, "cannot enter the working directory %s", cwd);
 	/* A descriptor of the host's that leaked would show here as an unreachable path. */
 	if (!getcwd(real, sizeof real) || *real != '/')
 		return err_set(e, ERR_DENIED, 0, "the working directory %s lies outside the container", cwd);

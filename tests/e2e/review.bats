@@ -179,3 +179,28 @@ caps() {
 	cmp "$BATS_TEST_TMPDIR/followed" <(for i in $(seq 40); do seq 200; done)
 	assert_equal "$(brig logs rotating | wc -l)" 8000
 }
+
+@test "the limits of the caller's shell are not the container's" {
+	assert_run 0 bash -c 'ulimit -S -f 1000 -v 4000000 -t 100 -s 1024; exec "$@"' bash \
+		"$BRIG" run --rm --network none "$image" sh -c 'ulimit -f; ulimit -v; ulimit -t; ulimit -s'
+	assert_equal "$output" $'unlimited\nunlimited\nunlimited\n8192'
+}
+
+@test "a working folder that leads through our descriptors makes nothing on the host" {
+	local n
+	for n in $(seq 3 30); do
+		brig run --rm --network none -w "/proc/self/fd/$n/leaked/deep" "$image" true 2>/dev/null || true
+		assert_run 125 brig run --rm --network none -w "/proc/self/fd/$n" "$image" true
+	done
+	assert_equal "$(find "$BRIG_TEST_DIR" -name leaked)" ""
+	start_container inside sleep 100
+	for n in $(seq 3 20); do
+		assert_run 126 brig exec -w "/proc/self/fd/$n" inside true
+	done
+	assert_equal "$(brig run --rm --network none -w /made//by/./us "$image" pwd)" /made/by/us
+	tree_copy links
+	ln -sfn /tmp/there "$tree/abs"
+	mkdir -p "$tree/tmp/there"
+	image_of "$tree"
+	assert_equal "$(brig run --rm --network none -w /abs/below "$image" pwd)" /tmp/there/below
+}

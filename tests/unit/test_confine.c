@@ -183,10 +183,13 @@ static int check_rlimits(const void *row)
 	/* Below everything, then the defaults: these may not fail, whatever we lack. */
 	struct rlimit low = {64, 4096};
 	CHECK(setrlimit(RLIMIT_NOFILE, &low) == 0);
+	struct rlimit soft = {1 << 20, RLIM_INFINITY};
+	CHECK(setrlimit(RLIMIT_FSIZE, &soft) == 0);
 	CHECK(confine_rlimits(confine_rlimit_defaults, confine_rlimit_default_count, &failed) == 0);
 	CHECK(getrlimit(RLIMIT_NOFILE, &now) == 0);
 	CHECK(now.rlim_cur == 1024 && (now.rlim_max == 4096 || now.rlim_max == 524288));
 	CHECK(getrlimit(RLIMIT_CORE, &now) == 0 && now.rlim_cur == 0);
+	CHECK(getrlimit(RLIMIT_FSIZE, &now) == 0 && now.rlim_cur == RLIM_INFINITY);
 	CHECK(getrlimit(RLIMIT_MEMLOCK, &now) == 0 && now.rlim_cur <= 8 << 20);
 
 	uint64_t held;

@@ -1,8 +1,8 @@
 /*
  * user.c - who the container's process runs as, by the container's own files.
  *
- * /etc/passwd and /etc/group belong to the image: they are opened inside the root,
- * never followed if they are links in their last component, must be regular files of at
+ * /etc/passwd and /etc/group belong to the image: they are opened inside the root, where
+ * links (images made by Nix have them) stay inside, must be regular files of at
  * most 10 MiB, and are read line by line with a bound. A number needs no entry; one
  * that does not fit is an error and never looked up as a name.
  */
@@ -18,12 +18,13 @@
 #include "base/fd.h"
 #include "runtime/init.h"
 
-enum { FILE_LIMIT = 10 * 1024 * 1024, LINE_LIMIT = 64 * 1024 };
+/* ADDED: one bit each of a mask tells which were found. */
+enum { FILE_LIMIT = 10 * 1024 * 1024, LINE_LIMIT = 64 * 1024, ADDED = 64 };
 
 /* Reads a whole file of the container's; a missing one is empty. */
 static int read_database(int root, const char *path, struct buf *out, struct err *e)
 {
-	auto_close int fd = fd_open_in_root(root, path, O_RDONLY | O_NONBLOCK, 0);
+	auto_close int fd = fd_open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 	if (fd == -ENOENT || fd == -ENOTDIR)
 		return 0;
 	if (fd == -ELOOP || fd == -EXDEV || fd == -EACCES)
@@ -114,7 +115,7 @@ static int read_groups(char *text, const char *member, const char *group, const 
 			user->gid = gid;
 			*group_found = true;
 		}
-		for (size_t i = 0; add && add[i] && i < 64; i++)
+		for (size_t i = 0; add && add[i] && i < ADDED; i++)
 			if (!strcmp(add[i], fields[0])) {
 				add_group(user, gid);
 				*add_found |= UINT64_C(1) << i;
@@ -137,6 +138,10 @@ int user_resolve(int root, const struct spec_user *wanted, struct user *user, st
 	uint32_t id = 0;
 
 	*user = (struct user){.home = "/"};
+	size_t added = 0;
+	while (wanted->add_groups && wanted->add_groups[added])
+		if (++added > ADDED)
+			return err_set(e, ERR_INVALID, 0, "cannot add more than %d groups", ADDED);
 	if (length >= sizeof name)
 		return err_set(
 			e, ERR_INVALID, 0, "cannot run as user \"%.64s…\": the name is too long", text);
@@ -201,7 +206,7 @@ int user_resolve(int root, const struct spec_user *wanted, struct user *user, st
 	if (group && !group_found)
 		return err_set(e, ERR_INVALID, 0,
 			"unable to find group %s: no matching entries in group file", group);
-	for (size_t i = 0; wanted->add_groups && wanted->add_groups[i] && i < 64; i++) {
+	for (size_t i = 0; wanted->add_groups && wanted->add_groups[i] && i < ADDED; i++) {
 		uint32_t gid;
 		int rc = parse_id(wanted->add_groups[i], &gid);
 		if (rc > 0)

@@ -204,3 +204,28 @@ caps() {
 	image_of "$tree"
 	assert_equal "$(brig run --rm --network none -w /abs/below "$image" pwd)" /tmp/there/below
 }
+
+@test "groups are added or refused, and ids that are none are refused" {
+	local i options=()
+	for i in $(seq 2001 2064); do options+=(--group-add "$i"); done
+	assert_run 0 brig run --rm --network none "${options[@]}" "$image" id -G
+	assert_match " $output " " 2064 "
+	assert_run 125 brig run --rm --network none "${options[@]}" --group-add 9 "$image" id -G
+	for i in 4294967295 4294967296 -1 99999999999999999999 " 1" "1 " nosuch 0:4294967295 :nosuch; do
+		assert_run 125 brig run --rm --network none -u "$i" "$image" true
+		assert_one_error
+	done
+}
+
+@test "a client killed at any moment leaves nothing for ever" {
+	local i client
+	for i in 0 1 2 3 4 5 6 8 10; do
+		"$BRIG" run --rm --network none "$image" true >/dev/null 2>&1 3>&- &
+		client=$!
+		sleep "0.0$i"
+		{ kill -9 $client; wait $client; } 2>/dev/null || true
+	done
+	wait_until 5 no_monitors
+	assert_run 0 brig run --rm --network none "$image" true
+	assert_no_trace
+}

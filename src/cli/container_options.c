@@ -468,7 +468,7 @@ static int check_sysctls(const struct strings *given, const char *network, struc
 		const char *item = given->items[i];
 		size_t name = strcspn(item, "=");
 		bool net = !strncmp(item, "net.", 4);
-		if (!item[name])
+		if (!item[name] || !item[name + 1])
 			return err_set(e, ERR_INVALID, 0, "sysctl '%s' is not of the form key=value", item);
 		bool ok = net || !strncmp(item, "fs.mqueue.", 10) || !strncmp(item, "kernel.shm", 10) ||
 			  !strncmp(item, "kernel.msg", 10) ||

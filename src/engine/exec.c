@@ -108,6 +108,9 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 		.stdio = {stdio[0], stdio[1], stdio[2]},
 		.cgroup = grouped ? &cgroup : NULL,
 	};
+	/* Descriptors go along: what leads to the host's folders is closed first. */
+	close_fd(&dir);
+	engine_close(engine);
 	rc = runtime_exec(&exec, &process, &console, e);
 	if (grouped)
 		cgroup_close(&cgroup);

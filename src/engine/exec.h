@@ -18,7 +18,8 @@ struct exec_options {
 	struct attach_options attaching;
 };
 
-/* *exit_code is the command's; with detach 0. *end tells whether the user detached. */
+/* The engine is closed, and the caller in the container's namespaces, when this returns.
+ * *exit_code is the command's; with detach 0. *end tells whether the user detached. */
 int engine_exec(struct engine *engine, const struct exec_options *options, enum attach_end *end,
 	int *exit_code, struct err *e);
 

@@ -417,6 +417,8 @@ int spec_build(struct arena *arena, const struct container_config *config, const
 				.ambient = ambient,
 				.rlimits = confine_rlimit_defaults,
 				.rlimits_count = confine_rlimit_default_count,
+				/* An ordinary user's process may not lower it again. */
+				.set_oom_score_adj = !host->user_namespace,
 				.keyring = config->id,
 				.init = config->init,
 			},

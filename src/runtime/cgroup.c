@@ -514,6 +514,11 @@ int cgroup_join(const struct cgroup *cg, pid_t pid, struct err *e)
 	return cg->host->ops->join(cg, pid, e);
 }
 
+int cgroup_open_entries(const struct cgroup *cg, int entries[CGROUP_HIERARCHIES], struct err *e)
+{
+	return cg->host->ops->open_entries ? cg->host->ops->open_entries(cg, entries, e) : 0;
+}
+
 int cgroup_update(struct cgroup *cg, const struct cgroup_limits *limits, struct err *e)
 {
 	cg->warning[0] = '\0';

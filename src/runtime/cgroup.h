@@ -184,6 +184,10 @@ int cgroup_enter(const struct cgroup *cg, struct err *e);
 /* Moves another process, as this process sees its pid, into the group: slow, see above.
  * 0 is cgroup_enter. */
 int cgroup_join(const struct cgroup *cg, pid_t pid, struct err *e);
+/* cgroup_enter in two halves, for a process that will not see /sys/fs/cgroup any more: opens
+ * what it writes "0" into, one descriptor for each hierarchy of v1. Returns how many; none
+ * on v2, where it is born in the group. */
+int cgroup_open_entries(const struct cgroup *cg, int entries[CGROUP_HIERARCHIES], struct err *e);
 /* Changes limits of a live group: only what is not zero. Device rules are replaced as a
  * whole. */
 int cgroup_update(struct cgroup *cg, const struct cgroup_limits *limits, struct err *e);

@@ -15,6 +15,8 @@ struct cgroup_ops {
 	int (*open)(struct cgroup *cg, struct err *e);
 	/* pid 0 is the calling process, of one thread. */
 	int (*join)(const struct cgroup *cg, pid_t pid, struct err *e);
+	int (*open_entries)(
+		const struct cgroup *cg, int entries[CGROUP_HIERARCHIES], struct err *e); /* or NULL */
 	int (*update)(struct cgroup *cg, const struct cgroup_limits *limits, struct err *e);
 	int (*freeze)(const struct cgroup *cg, bool frozen, struct err *e);
 	int (*is_frozen)(const struct cgroup *cg);

@@ -393,6 +393,26 @@ static int join(const struct cgroup *cg, pid_t pid, struct err *e)
 	return 0;
 }
 
+static int open_entries(const struct cgroup *cg, int entries[CGROUP_HIERARCHIES], struct err *e)
+{
+	char path[CGROUP_FILE_PATH];
+	int count = 0;
+
+	for (unsigned i = 0; i < cg->host->hierarchy_count; i++) {
+		if (!(cg->joined >> i & 1))
+			continue;
+		cgroup_file_path(cg, i, "tasks", path);
+		int fd = fd_open(AT_FDCWD, path, O_WRONLY, 0);
+		if (fd < 0) {
+			while (count)
+				close(entries[--count]);
+			return err_errno(e, fd, "cannot open %s", path);
+		}
+		entries[count++] = fd;
+	}
+	return count;
+}
+
 /* ---- later ---- */
 
 static int update(struct cgroup *cg, const struct cgroup_limits *limits, struct err *e)
@@ -546,6 +566,7 @@ const struct cgroup_ops cgroup_v1 = {
 	.create = create,
 	.open = open_group,
 	.join = join,
+	.open_entries = open_entries,
 	.update = update,
 	.freeze = freeze,
 	.is_frozen = is_frozen,

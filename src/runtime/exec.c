@@ -1,10 +1,14 @@
 /*
  * exec.c - one more process in a running container.
  *
- * The caller joins the pid namespace for its children only and clones one, which joins
- * all others by the pidfd of the container's first process, in one call. The new process
- * is the caller's own child, so its exit status needs no go-between. It may do nothing
- * before the parent has put it into the container's cgroups.
+ * The caller joins all of the container's namespaces, in one call by the pidfd of its
+ * first process (the pid namespace for its children only), and clones the new process,
+ * which is its own child, so that the exit status needs no go-between. In this order,
+ * because the container sees a process of its pid namespace from its first moment: with
+ * CAP_SYS_PTRACE it may look at that process's root and descriptors, and neither may lead
+ * to the host. So the caller keeps no folder of the host's open either; it stays outside the
+ * pid namespace and the cgroups itself. The new process may do nothing before it is in
+ * the container's cgroups.
  */
 #include <errno.h>
 #include <sched.h>
@@ -20,7 +24,9 @@
 #include "runtime/init.h"
 #include "runtime/sync.h"
 
-enum { NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP };
+enum {
+	NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWPID
+};
 
 /* What is not given comes from the container's own null device: through the host's, which
  * is another file, the container could change its mode for everybody. */
@@ -42,7 +48,39 @@ static int set_stdio(const struct runtime_exec *options, struct err *e)
 	return init_set_stdio(stdio, -1, e);
 }
 
-static int run_steps(const struct runtime_exec *options, int sync, struct err *e)
+/* The way into the container's cgroups. */
+struct entry {
+	int fds[CGROUP_HIERARCHIES]; /* v1 */
+	int count;
+	int group; /* v2: for CLONE_INTO_CGROUP; or -1 */
+};
+
+static int open_entry(const struct cgroup *cgroup, struct entry *entry, struct err *e)
+{
+	*entry = (struct entry){.group = -1};
+	if (!cgroup)
+		return 0;
+	entry->count = cgroup_open_entries(cgroup, entry->fds, e);
+	if (entry->count < 0)
+		return -1;
+	if (cgroup->fd < 0)
+		return 0;
+	/* A mount of that folder alone: no ".." leads out of it. */
+	entry->group = kernel_open_tree(
+		cgroup->fd, "", AT_EMPTY_PATH | KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC);
+	if (entry->group < 0)
+		entry->group = fcntl(cgroup->fd, F_DUPFD_CLOEXEC, 3);
+	return 0;
+}
+
+static void close_entry(struct entry *entry)
+{
+	for (int i = 0; i < entry->count; i++)
+		close_fd(&entry->fds[i]);
+	close_fd(&entry->group);
+}
+
+static int run_steps(const struct runtime_exec *options, struct entry *entry, int sync, struct err *e)
 {
 	const struct spec_process *process = options->process;
 	struct spec spec = {.process = *process};
@@ -50,11 +88,13 @@ static int run_steps(const struct runtime_exec *options, int sync, struct err *e
 
 	setsid();
 	/* First: from here on we count as the container's. On v2 we were born there. */
-	if (options->cgroup && options->cgroup->fd < 0 && cgroup_join(options->cgroup, 0, e) < 0)
-		return -1;
-	/* The mount namespace brings the container's root and working folder with it. */
-	if (setns(options->pidfd, NAMESPACES) < 0)
-		return err_errno(e, errno, "cannot join the container's namespaces");
+	for (int i = 0; i < entry->count; i++) {
+		int rc = fd_write_full(entry->fds[i], "0", 1);
+		if (rc < 0)
+			return err_errno(e, rc, "cannot join the container's cgroups");
+		close_fd(&entry->fds[i]);
+	}
+	close_fd(&entry->group);
 	if (!process->terminal && set_stdio(options, e) < 0)
 		return -1;
 	auto_close int master = -1;
@@ -78,38 +118,60 @@ static int run_steps(const struct runtime_exec *options, int sync, struct err *e
 	return init_execute(process, -1, e);
 }
 
+/* Joins what the new process is to live in. The mount namespace brings the container's root
+ * and working folder with it: the host's files are out of sight from here on. */
+static int join(const struct runtime_exec *options, struct err *e)
+{
+	if (options->join_user && setns(options->pidfd, CLONE_NEWUSER) < 0)
+		return err_errno(e, errno, "cannot join the container's user namespace");
+	if (setns(options->pidfd, NAMESPACES) == 0)
+		return 0;
+	if (errno == ESRCH)
+		return err_set(e, ERR_CONFLICT, 0, "the container has just ended");
+	return err_errno(e, errno, "cannot join the container's namespaces");
+}
+
 int runtime_exec(
 	const struct runtime_exec *options, struct runtime_process *process, int *console, struct err *e)
 {
 	int pair[2], pidfd = -1;
+	struct entry entry;
 
 	/* Whatever runs in the container may see the new process from its first moment. */
 	confine_undumpable();
-	if (options->join_user && setns(options->pidfd, CLONE_NEWUSER) < 0)
-		return err_errno(e, errno, "cannot join the container's user namespace");
-	if (setns(options->pidfd, CLONE_NEWPID) < 0)
-		return err_errno(e, errno, "cannot join the container's pid namespace");
+	if (options->process->set_oom_score_adj) {
+		auto_close int self = fd_open(AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY, 0);
+		if (self >= 0)
+			confine_oom_score_adj(self, options->process->oom_score_adj, false);
+	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_errno(e, errno, "cannot make a socket pair");
 	auto_close int ours = pair[0];
 	auto_close int theirs = pair[1];
+	if (open_entry(options->cgroup, &entry, e) < 0)
+		return -1;
+	if (join(options, e) < 0) {
+		close_entry(&entry);
+		return -1;
+	}
 	struct kernel_clone_args args = {
 		.flags = KERNEL_CLONE_PIDFD,
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 	};
-	if (options->cgroup && options->cgroup->fd >= 0) {
+	if (entry.group >= 0) {
 		args.flags |= KERNEL_CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)options->cgroup->fd;
+		args.cgroup = (uint64_t)entry.group;
 	}
 	pid_t pid = kernel_clone3(&args);
 	if (pid == 0) {
 		struct err failure = {0};
 		close(ours);
-		run_steps(options, theirs, &failure);
+		run_steps(options, &entry, theirs, &failure);
 		sync_send(theirs, SYNC_FAILED, 0, &failure, -1);
 		_exit(125);
 	}
+	close_entry(&entry);
 	if (pid == -ENOMEM)
 		/* What the kernel says when a pid namespace has lost its first process. */
 		return err_set(e, ERR_CONFLICT, 0, "the container has just ended");

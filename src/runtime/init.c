@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -344,6 +345,33 @@ static int execute(const char *const *args, const char *const *env, struct err *
 	return err_set(e, ERR_CANNOT_EXECUTE, why, "cannot execute \"%s\"", shown);
 }
 
+/* The command line that brig was called with, host's paths and all, is not for the container to
+ * read: it becomes what process 1 is. (proc(5): stat's fields 48 to 51) */
+static void hide_arguments(int proc)
+{
+	char text[2048];
+	unsigned long edges[4] = {0};
+	auto_close int fd = fd_open(proc, "self/stat", O_RDONLY, 0);
+	ssize_t n = fd < 0 ? -1 : fd_read_full(fd, text, sizeof text - 1);
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	char *p = strrchr(text, ')');
+	for (int field = 2; p && field < 52; field++) {
+		if (field >= 48)
+			edges[field - 48] = strtoul(p, NULL, 10);
+		p = strchr(p, ' ');
+		p = p ? p + 1 : NULL;
+	}
+	for (int i = 0; i < 4; i += 2)
+		if (edges[i] && edges[i] < edges[i + 1])
+			memset((void *)(uintptr_t)edges[i], 0, edges[i + 1] - edges[i]);
+	if (edges[0] && edges[1] - edges[0] > 4)
+		memcpy((void *)(uintptr_t)edges[0], "init", 4);
+	prctl(PR_SET_NAME, "init", 0, 0, 0);
+}
+
 /* Process 1 of --init: passes signals on, reaps everything, ends with the command. All
  * signals are blocked. */
 static _Noreturn void reap(pid_t command)
@@ -402,9 +430,9 @@ static int confine_last(const struct spec_process *process, const struct user *u
 	rc = confine_reset(process->user.umask ? process->user.umask : 0022, 0);
 	if (rc < 0)
 		return err_errno(e, rc, "cannot reset what a process inherits");
-	if (process->set_oom_score_adj) {
+	if (process->set_oom_score_adj && proc >= 0) {
 		auto_close int self = fd_open(proc, "self", O_PATH | O_DIRECTORY, 0);
-		rc = self < 0 ? self : confine_oom_score_adj(self, process->oom_score_adj, true);
+		rc = self < 0 ? self : confine_oom_score_adj(self, process->oom_score_adj, false);
 		if (rc < 0)
 			return err_errno(e, rc, "cannot set the OOM score to %d", process->oom_score_adj);
 	}
@@ -472,8 +500,10 @@ int init_execute(const struct spec_process *process, int proc, struct err *e)
 		pid_t command = fork();
 		if (command < 0)
 			return err_errno(e, errno, "cannot start the command");
-		if (command > 0)
+		if (command > 0) {
+			hide_arguments(proc);
 			reap(command);
+		}
 		sigprocmask(SIG_SETMASK, &before, NULL);
 		setsid();
 		if (process->terminal)

@@ -59,8 +59,9 @@ struct runtime_exec {
 	const struct cgroup *cgroup; /* the container's; NULL: it has none */
 };
 
-/* Runs one more process inside. As runtime_clone and runtime_go in one. The caller's
- * later children belong to the container's pid namespace too. */
+/* Runs one more process inside. As runtime_clone and runtime_go in one. The caller
+ * is in the container's namespaces afterwards (but for its pid's own); it must hold no descriptor
+ * of a folder of the host's, and its later children belong to the container. */
 int runtime_exec(
 	const struct runtime_exec *options, struct runtime_process *process, int *console, struct err *e);
 

@@ -305,6 +305,24 @@ int control_stop(
 	return 0;
 }
 
+/* The process has ended: reads the status that its monitor writes next, which a container of
+ * --rm has for no longer than its removal takes. */
+static void catch_end(struct engine *engine, struct container *container)
+{
+	const struct timespec pause = {.tv_nsec = 100000};
+	struct container now;
+
+	for (int tries = 0; tries < LOCK_TRIES; tries++) {
+		if (!container_read(&engine->containers, container->slot, &now) ||
+			strcmp(now.id, container->id))
+			return;
+		*container = now;
+		if (!is_running(container) || !container_locked(&engine->containers, container->slot))
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
 int control_wait(struct engine *engine, struct container *container, int *exit_code, struct err *e)
 {
 	struct monitor_client client;
@@ -321,12 +339,16 @@ int control_wait(struct engine *engine, struct container *container, int *exit_c
 		monitor_client_close(&client);
 		if (rc != 0)
 			return rc < 0 ? -1 : 0;
-	} else if (state == CONTROL_UNATTENDED) {
+	}
+	/* The monitor has too many clients, or is gone, or is about to go. */
+	if (state == CONTROL_RUNNING || state == CONTROL_UNATTENDED) {
 		auto_close int pidfd = control_open_process(engine, container, e);
 		if (pidfd >= 0)
 			ended(pidfd, -1);
+		catch_end(engine, container);
 	}
 	wait_recorded(engine, container);
+	container_read_left(&engine->containers, container);
 	*exit_code = container->record.status.exit_code;
 	return 0;
 }

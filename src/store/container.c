@@ -190,6 +190,21 @@ bool container_read(const struct containers *containers, size_t slot, struct con
 	return true;
 }
 
+bool container_read_left(const struct containers *containers, struct container *container)
+{
+	struct container_record record;
+
+	if (container->slot >= containers->count)
+		return false;
+	memcpy(&record, &containers->records[container->slot], sizeof record);
+	if (record.status.state != CONTAINER_FREE ||
+		record.status.checksum != checksum(&record.status, sizeof record.status) ||
+		memcmp(record.identity.id, container->record.identity.id, sizeof record.identity.id))
+		return false;
+	container->record.status.exit_code = record.status.exit_code;
+	return true;
+}
+
 static int write_half(const struct containers *containers, off_t at, const void *half, size_t size)
 {
 	ssize_t n = pwrite(containers->index, half, size, at);
@@ -508,7 +523,9 @@ int container_remove_begin(struct containers *containers, struct container *cont
 
 int container_remove_finish(struct containers *containers, struct container *container, struct err *e)
 {
-	struct container_status status = {.state = CONTAINER_FREE};
+	/* The exit code stays for who waited: container_read_left. */
+	struct container_status status = {
+		.state = CONTAINER_FREE, .exit_code = container->record.status.exit_code};
 	int rc = fd_remove_tree(containers->dir, container->id);
 	if (rc < 0)
 		return err_errno(e, rc, "cannot remove the files of container %s", container->id);

@@ -129,6 +129,10 @@ int container_find(
  * damaged one is mended by containers_sweep. */
 bool container_read(const struct containers *containers, size_t slot, struct container *container);
 
+/* The exit code of a container that is gone already, until its place is taken by another one;
+ * false where it was. */
+bool container_read_left(const struct containers *containers, struct container *container);
+
 /* Takes the container's lock without waiting (-EAGAIN: somebody looks after it) and
  * reads its record anew. 0 or -errno; -ENOENT when it is gone meanwhile. */
 int container_lock(struct containers *containers, struct container *container);

@@ -229,3 +229,14 @@ caps() {
 	assert_run 0 brig run --rm --network none "$image" true
 	assert_no_trace
 }
+
+@test "many may wait for one container, and all are told its status" {
+	local i pids=()
+	brig run -d --rm --name awaited --network none "$image" sh -c 'sleep 1.5; exit 5' >/dev/null
+	for i in $(seq 24); do
+		timeout 20 "$BRIG" wait awaited >"$BATS_TEST_TMPDIR/told.$i" 3>&- &
+		pids+=($!)
+	done
+	wait "${pids[@]}"
+	assert_equal "$(sort "$BATS_TEST_TMPDIR"/told.* | uniq -c | xargs)" "24 5"
+}

@@ -127,7 +127,7 @@ static void try(const struct call *call)
 	if (pid == 0) {
 		const long *a = call->arguments;
 		long rc = syscall(call->number, a[0], a[1], a[2], a[3], a[4], a[5]);
-		const char *said = rc >= 0	    ? "ok"
+		const char *said = rc >= 0           ? "ok"
 				   : errno == EPERM  ? "EPERM"
 				   : errno == ENOSYS ? "ENOSYS"
 						     : "through";

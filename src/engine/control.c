@@ -16,6 +16,7 @@
 #include "base/opt.h"
 #include "base/time.h"
 #include "engine/container.h"
+#include "engine/image.h"
 #include "engine/launch.h"
 #include "engine/monitor.h"
 
@@ -47,6 +48,14 @@ static bool is_running(const struct container *container)
 	       container->record.status.state == CONTAINER_PAUSED;
 }
 
+/* Where nobody holds its lock: whoever made, started, ended or removed it was killed. */
+static bool is_cut_short(const struct container_status *status)
+{
+	return status->state == CONTAINER_CREATING || status->state == CONTAINER_REMOVING ||
+	       ((status->state == CONTAINER_CREATED || status->state == CONTAINER_EXITED) &&
+		       status->flags & CONTAINER_UNCLEAN);
+}
+
 /* With its lock held. */
 static void settle_locked(struct engine *engine, struct container *container)
 {
@@ -64,6 +73,15 @@ static void settle_locked(struct engine *engine, struct container *container)
 			status.exit_code = 255;
 			status.finished = time_now();
 			status.pid = 0;
+			container_write_status(&engine->containers, container, &status, &ignored);
+		}
+	} else if (is_cut_short(&container->record.status)) {
+		struct container_status status = container->record.status;
+		launch_clean_lost(engine, container);
+		if (status.state == CONTAINER_CREATING || status.state == CONTAINER_REMOVING) {
+			container_remove_finish(&engine->containers, container, &ignored);
+		} else {
+			status.flags &= ~(uint32_t)CONTAINER_UNCLEAN;
 			container_write_status(&engine->containers, container, &status, &ignored);
 		}
 	}
@@ -129,10 +147,11 @@ void control_settle_all(struct engine *engine)
 	struct container container;
 
 	for (size_t slot = 0; slot < engine->containers.count; slot++) {
-		uint32_t state = engine->containers.records[slot].status.state;
-		if ((state == CONTAINER_RUNNING || state == CONTAINER_PAUSED) &&
+		const struct container_status *status = &engine->containers.records[slot].status;
+		bool cut_short = is_cut_short(status) && !container_locked(&engine->containers, slot);
+		if ((cut_short || status->state == CONTAINER_RUNNING || status->state == CONTAINER_PAUSED) &&
 			container_read(&engine->containers, slot, &container) &&
-			control_observe(engine, &container) == CONTROL_LOST)
+			(cut_short || control_observe(engine, &container) == CONTROL_LOST))
 			control_settle(engine, &container);
 	}
 }
@@ -379,5 +398,8 @@ int control_remove(struct engine *engine, struct container *container, bool forc
 	if (rc == 0)
 		rc = container_remove_finish(&engine->containers, container, e);
 	container_unlock(container);
+	/* Its image may have been removed from below it. */
+	if (rc == 0)
+		engine_collect_garbage(engine);
 	return rc;
 }

@@ -93,7 +93,17 @@ static bool layer_used(void *context, const char *chain)
 	return any_container(context, uses_layer, &usage, true);
 }
 
-/* With the last image goes what crashed or unfinished commands have left of others. */
+void engine_collect_garbage(struct engine *engine)
+{
+	const struct image_users users = {
+		.context = engine, .image_used = image_used, .layer_used = layer_used};
+	struct err ignored;
+
+	if (image_has_garbage(&engine->store))
+		image_collect(&engine->store, &users, NULL, &ignored);
+}
+
+/* With the last image goes what unfinished commands have left of others. */
 static void collect_last(struct engine *engine, const struct image_users *users)
 {
 	auto_arena struct arena arena = {0};
@@ -111,10 +121,16 @@ int engine_image_remove(
 	const struct image_users users = {
 		.context = engine, .image_used = image_used, .layer_used = layer_used};
 
-	if (engine->containers.index >= 0)
+	/* What crashed commands have left of containers shall keep no layer. */
+	if (engine->containers.index >= 0) {
+		control_settle_all(engine);
 		containers_sweep(&engine->containers);
-	if (image_remove(&engine->store, engine->arena, text, force, &users, removal, e) < 0)
+	}
+	if (image_remove(&engine->store, engine->arena, text, force, &users, removal, e) < 0) {
+		/* Maybe it went already, but for its content. */
+		engine_collect_garbage(engine);
 		return -1;
+	}
 	if (removal->deleted.count)
 		collect_last(engine, &users);
 	return 0;

@@ -12,6 +12,10 @@
 int engine_image_remove(
 	struct engine *engine, const char *text, bool force, struct image_removal *removal, struct err *e);
 
+/* Ends what a killed rmi began, and removes what a container stood on that has gone meanwhile.
+ * Cheap where there is nothing of the kind. Neither of the store's locks is held. */
+void engine_collect_garbage(struct engine *engine);
+
 /* How many containers were made from the image, and whether one runs is in *running; takes NULL. */
 size_t engine_image_containers(struct engine *engine, const struct oci_digest *id, bool *running);
 

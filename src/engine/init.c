@@ -9,6 +9,7 @@
 #include "base/auto.h"
 #include "base/fd.h"
 #include "base/time.h"
+#include "engine/image.h"
 #include "oci/image.h"
 #include "store/blob.h"
 #include "store/driver.h"
@@ -91,6 +92,7 @@ int engine_init(struct engine *engine, const char *path, struct init_result *res
 	if (driver_use(store, engine->config->driver, e) < 0)
 		return -1;
 	store_sweep(store);
+	engine_collect_garbage(engine);
 	if (store_lock(store, STORE_SHARED, e) < 0)
 		return -1;
 	int rc = fill_layer(engine, folder, path, &stage, &result->skipped, e);

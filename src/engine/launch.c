@@ -345,6 +345,15 @@ int launch_up(struct launch *launch, const int stdio[3], struct err *e)
 	struct container_status before = launch->container->record.status;
 
 	launch->console = launch->mounts = launch->files = -1;
+	/* One that is being created is swept as a whole when we are killed; of another, what we
+	 * make here. */
+	if (before.state != CONTAINER_CREATING) {
+		struct container_status unclean = before;
+		unclean.flags |= CONTAINER_UNCLEAN;
+		if (container_write_status(&launch->engine->containers, launch->container, &unclean, e) < 0)
+			return -1;
+		launch->stages |= STAGE_STATUS;
+	}
 	if (go_up(launch, stdio, &arena, e) == 0)
 		return 0;
 	if (launch->stages & STAGE_PROCESS)
@@ -389,8 +398,14 @@ void launch_down(struct launch *launch)
 		remove_files(launch->engine, launch->container->id);
 }
 
+static bool is_that(void *context, const char *id)
+{
+	return !strcmp(context, id);
+}
+
 void launch_clean_lost(struct engine *engine, const struct container *container)
 {
+	char id[CONTAINER_ID];
 	struct err ignored;
 	struct cgroup_host host;
 	struct cgroup cgroup;
@@ -402,7 +417,12 @@ void launch_clean_lost(struct engine *engine, const struct container *container)
 		.id = container->id,
 		.address = container->record.status.address,
 	};
-	net_detach(&release, &ignored);
+	memcpy(id, container->id, sizeof id);
+	/* Its record may not tell the address: not yet, or no more. */
+	if (*release.address)
+		net_detach(&release, &ignored);
+	else
+		net_sweep(engine->run, is_that, id, &ignored);
 	if (launch_open_cgroup(container, &host, &cgroup, &ignored) == 0) {
 		cgroup_remove(&cgroup, &ignored);
 		cgroup_close(&cgroup);

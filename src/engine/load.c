@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/archive.h"
+#include "engine/image.h"
 #include "engine/load_layers.h"
 #include "engine/load_plan.h"
 #include "registry/client.h"
@@ -216,6 +217,7 @@ static int load_locked(struct engine *engine, const struct load_options *options
 	if (driver_use(&engine->store, engine->config->driver, e) < 0)
 		return -1;
 	store_sweep(&engine->store);
+	engine_collect_garbage(engine);
 	if (store_lock(&engine->store, STORE_SHARED, e) < 0)
 		return -1;
 	int rc = load_archive(&l, options, result, e);

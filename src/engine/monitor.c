@@ -453,6 +453,7 @@ static void finish(struct monitor *monitor, int exit_code)
 		monitor->container->record.status = status;
 		container_remove_begin(containers, monitor->container, &ignored);
 	} else {
+		status.flags |= CONTAINER_UNCLEAN;
 		container_write_status(containers, monitor->container, &status, &ignored);
 	}
 	launch_release(&monitor->launch);
@@ -473,8 +474,12 @@ static void finish(struct monitor *monitor, int exit_code)
 	}
 	log_trace("monitor", "exit %d reported", exit_code);
 	launch_down(&monitor->launch);
-	if (remove)
+	if (remove) {
 		container_remove_finish(containers, monitor->container, &ignored);
+	} else {
+		status.flags &= ~(uint32_t)CONTAINER_UNCLEAN;
+		container_write_status(containers, monitor->container, &status, &ignored);
+	}
 	container_unlock(monitor->container);
 	log_trace("monitor", "cleaned up");
 	launch_prepare(&monitor->launch);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "engine/endpoints.h"
+#include "engine/image.h"
 #include "engine/pull_layers.h"
 #include "oci/image.h"
 #include "oci/platform.h"
@@ -384,6 +385,7 @@ int engine_pull(
 	if (driver_use(store, engine->config->driver, e) < 0)
 		return -1;
 	store_sweep(store);
+	engine_collect_garbage(engine);
 	out.familiar = reference_familiar(arena, &p.reference);
 	out.full = reference_full(arena, &p.reference);
 

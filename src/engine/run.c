@@ -15,6 +15,7 @@
 #include "base/auto.h"
 #include "base/log.h"
 #include "engine/control.h"
+#include "engine/launch.h"
 
 /* A container that did not come to run leaves nothing behind. */
 static void forget(struct engine *engine, struct container *container)
@@ -24,6 +25,8 @@ static void forget(struct engine *engine, struct container *container)
 	if (container->lock < 0 && container_wait_unlocked(&engine->containers, container->slot) == 0 &&
 		container_lock(&engine->containers, container) < 0)
 		return;
+	/* A monitor that was killed has left everything. */
+	launch_clean_lost(engine, container);
 	if (container_remove_begin(&engine->containers, container, &ignored) == 0)
 		container_remove_finish(&engine->containers, container, &ignored);
 	container_unlock(container);

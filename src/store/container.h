@@ -50,6 +50,8 @@ enum container_flags {
 	CONTAINER_OPEN_STDIN = 4,
 	CONTAINER_OOM_KILLED = 8, /* in the status: the kernel ran out of its memory */
 	CONTAINER_STOPPED = 16,   /* in the status: ended by stop or kill */
+	CONTAINER_UNCLEAN =
+		32, /* in the status: it has, or may have, more than its folder: it starts or ends */
 };
 
 /* What it is. Times are nanoseconds since 1970. */

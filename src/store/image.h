@@ -124,6 +124,10 @@ struct image_removal {
 int image_remove(struct store *store, struct arena *arena, const char *text, bool force,
 	const struct image_users *users, struct image_removal *removal, struct err *e);
 
+/* Whether an image was removed whose content may not all have gone: the command was killed, or a
+ * container stood on it. image_collect() ends this, if it can. */
+bool image_has_garbage(struct store *store);
+
 /* Removes content that nothing refers to. 0, or how many layers and blobs; does nothing while
  * somebody adds content. The bytes of the blobs removed are added to *freed, which may be
  * NULL. The caller holds neither of the two locks. */

@@ -80,6 +80,9 @@ struct removing {
 	struct image_removal *out;
 	bool force;
 	char id[65];
+	uint64_t note;       /* what was written into images/garbage */
+	bool garbage_before; /* it was there already */
+	bool damaged;        /* the image's layers are not known */
 };
 
 static void untag(struct removing *r, const char *name)
@@ -191,6 +194,7 @@ struct marks {
 	const char **items;
 	size_t count, room;
 	bool unknown; /* a record cannot be read: what it needs is not known */
+	bool kept;    /* something no image names was left for who uses it */
 };
 
 static void mark(struct marks *marks, enum mark_kind kind, const struct oci_digest *digest)
@@ -261,16 +265,82 @@ static int mark_all(struct store *store, struct marks *marks, struct err *e)
 	return 0;
 }
 
-static bool layer_is_used(const struct marks *marks, const struct image_users *users, const char *chain)
+/* What others than images use is garbage when those have gone: `kept` remembers that there is some. */
+static bool layer_is_used(struct marks *marks, const struct image_users *users, const char *chain)
 {
-	return marks->unknown || marked(marks, MARK_LAYER, chain) ||
-	       (users && users->layer_used && users->layer_used(users->context, chain));
+	if (marked(marks, MARK_LAYER, chain))
+		return true;
+	bool used =
+		marks->unknown || (users && users->layer_used && users->layer_used(users->context, chain));
+	marks->kept |= used;
+	return used;
 }
 
-static bool blob_is_used(const struct marks *marks, const struct image_users *users, const char *blob)
+static bool blob_is_used(struct marks *marks, const struct image_users *users, const char *blob)
 {
-	return marks->unknown || marked(marks, MARK_BLOB, blob) ||
-	       (users && users->blob_used && users->blob_used(users->context, blob));
+	if (marked(marks, MARK_BLOB, blob))
+		return true;
+	bool used = marks->unknown || (users && users->blob_used && users->blob_used(users->context, blob));
+	marks->kept |= used;
+	return used;
+}
+
+/*
+ * images/garbage: a note that content may be there which no image names. Written before an
+ * image goes, taken away when all that was its own has gone: so what a kill leaves behind, or a
+ * container keeps for now, is found by image_has_garbage(). The note is a random number: who
+ * takes it away sees whether somebody has written a newer one meanwhile.
+ */
+static const char note_name[] = "garbage";
+
+static bool read_note(struct store *store, uint64_t *note)
+{
+	struct err ignored;
+	int folder = store_folder(store, STORE_IMAGES, &ignored);
+	auto_close int fd = folder < 0 ? -1 : fd_open(folder, note_name, O_RDONLY | O_NOFOLLOW, 0);
+
+	*note = 0;
+	if (fd < 0)
+		return false;
+	fd_read_full(fd, note, sizeof *note);
+	return true;
+}
+
+/* Whether there was one already. images/lock is held. */
+static bool write_note(struct store *store, uint64_t *note)
+{
+	struct err ignored;
+	bool there = read_note(store, note);
+	int folder = store_folder(store, STORE_IMAGES, &ignored);
+	auto_close int fd =
+		folder < 0 ? -1 : fd_open(folder, note_name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+
+	fd_random(note, sizeof *note);
+	if (fd >= 0)
+		fd_write_full(fd, note, sizeof *note);
+	return there;
+}
+
+static void drop_note(struct store *store, uint64_t seen)
+{
+	struct err ignored;
+	uint64_t now;
+
+	if (store_lock_images(store, STORE_EXCLUSIVE, &ignored) < 0)
+		return;
+	int folder = store_folder(store, STORE_IMAGES, &ignored);
+	if (folder >= 0 && read_note(store, &now) && now == seen)
+		unlinkat(folder, note_name, 0);
+	store_unlock_images(store);
+}
+
+bool image_has_garbage(struct store *store)
+{
+	struct err ignored;
+	struct stat st;
+	int folder = store_folder(store, STORE_IMAGES, &ignored);
+
+	return folder >= 0 && fstatat(folder, note_name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* Layers can be removed: the driver that made them is known, or none has made any. */
@@ -282,16 +352,17 @@ static bool has_driver(struct store *store, struct err *e)
 	       driver_use(store, NULL, e) == 0;
 }
 
-static void collect_blob(struct store *store, const struct marks *marks, const struct image_users *users,
+static void collect_blob(struct store *store, struct marks *marks, const struct image_users *users,
 	const struct oci_digest *digest, struct err *e)
 {
-	if (oci_digest_is_sha256(digest) && !blob_is_used(marks, users, oci_digest_hex(digest)))
-		blob_remove(store, digest, e);
+	if (oci_digest_is_sha256(digest) && !blob_is_used(marks, users, oci_digest_hex(digest)) &&
+		blob_remove(store, digest, e) < 0)
+		marks->kept = true;
 }
 
 /* Removes what only this image used, whose record is gone. What cannot be removed is left to
- * image_collect(): the image itself is removed in any case. */
-static void remove_content(struct removing *r, const struct image *image)
+ * image_collect(): the image itself is removed in any case. Returns whether that was all. */
+static bool remove_content(struct removing *r, const struct image *image)
 {
 	struct marks marks = {0};
 	struct err ignored;
@@ -300,25 +371,31 @@ static void remove_content(struct removing *r, const struct image *image)
 
 	/* Who has containers but cannot tell their layers gets nothing removed below them. */
 	if (container_uses(r, container, &running) && !r->users->layer_used)
-		return;
+		return false;
 	if (store_try_lock(r->store, STORE_EXCLUSIVE, &ignored) != 1)
-		return;
+		return false;
+	marks.kept = true;
 	if (mark_all(r->store, &marks, &ignored) == 0 && has_driver(r->store, &ignored)) {
+		marks.kept = false;
 		for (size_t i = image->layer_count; i-- > 0;) {
 			const struct image_layer *layer = &image->layers[i];
 			const char *chain = oci_digest_hex(&layer->chain_id);
 			/* Another image may have the layer from another blob. */
 			collect_blob(r->store, &marks, r->users, &layer->blob, &ignored);
-			if (!layer_is_used(&marks, r->users, chain) &&
-				layer_remove(r->store, chain, &ignored) == 0)
+			if (layer_is_used(&marks, r->users, chain))
+				continue;
+			if (layer_remove(r->store, chain, &ignored) == 0)
 				strings_add(r->arena, &r->out->deleted,
 					arena_strdup(r->arena, layer->chain_id.text));
+			else
+				marks.kept = true;
 		}
 		collect_blob(r->store, &marks, r->users, &image->manifest, &ignored);
 		collect_blob(r->store, &marks, r->users, &image->id, &ignored);
 	}
 	arena_free(&marks.arena);
 	store_unlock(r->store);
+	return !marks.kept;
 }
 
 /* Decides, and changes names and record. *image is what was deleted, where *whole is set. */
@@ -340,6 +417,7 @@ static int remove_locked(
 		if (e->kind != ERR_CORRUPT && e->kind != ERR_NOT_FOUND)
 			return -1;
 		*image = (struct image){0};
+		r->damaged = true;
 	}
 	oci_digest_from_hex(r->id, &r->out->id);
 	oci_digest_from_hex(r->id, &image->id);
@@ -363,6 +441,8 @@ static int remove_locked(
 		if (serial)
 			image_names_drop(r->names, arena_strdup(r->arena, serial->name));
 	}
+	if (*whole)
+		r->garbage_before = write_note(r->store, &r->note);
 	if (image_names_save(r->store, r->names, e) < 0)
 		return -1;
 	if (!*whole)
@@ -400,7 +480,11 @@ int image_remove(struct store *store, struct arena *arena, const char *text, boo
 		return -1;
 	if (whole) {
 		strings_add(arena, &done.deleted, arena_strdup(arena, done.id.text));
-		remove_content(&r, &image);
+		if (remove_content(&r, &image) && !r.garbage_before && !r.damaged)
+			drop_note(store, r.note);
+		struct err ignored;
+		if (r.garbage_before)
+			image_collect(store, users, NULL, &ignored);
 	}
 	*removal = done;
 	return 0;
@@ -409,7 +493,7 @@ int image_remove(struct store *store, struct arena *arena, const char *text, boo
 /* Every entry of a folder whose name is 64 hex digits: removed where nobody uses it. */
 struct sweep {
 	struct store *store;
-	const struct marks *marks;
+	struct marks *marks;
 	const struct image_users *users;
 	int64_t *freed;
 	int removed;
@@ -464,6 +548,8 @@ int image_collect(struct store *store, const struct image_users *users, int64_t 
 	int rc = store_try_lock(store, STORE_EXCLUSIVE, e);
 	if (rc != 1)
 		return rc;
+	uint64_t note;
+	bool noted = read_note(store, &note);
 	rc = mark_all(store, &marks, e);
 	if (rc == 0 && !has_driver(store, e))
 		rc = -1;
@@ -473,6 +559,8 @@ int image_collect(struct store *store, const struct image_users *users, int64_t 
 		rc = sweep_folder(&s, STORE_BLOBS, e);
 	arena_free(&marks.arena);
 	store_unlock(store);
+	if (rc == 0 && noted && !marks.kept)
+		drop_note(store, note);
 	store_sweep(store);
 	return rc < 0 ? -1 : s.removed;
 }

@@ -10,6 +10,7 @@
  *	images/HEX.json		one record for each image, by config digest
  *	images/names		every name of every image: see image.h
  *	images/lock		the lock on records and names
+ *	images/garbage		content may be there that no image names: image_has_garbage()
  *	containers/		see container.h
  *	tmp/KIND-RANDOM/	staging
  *

@@ -1,0 +1,248 @@
+#!/usr/bin/env bats
+# kill -9 anywhere: the next command finds the store sound, and what is removed leaves nothing.
+#
+# Each story is run with one of its processes, or all of them, killed at its Nth system call
+# that changes something (tests/tools/killat.c), for CRASH_POINTS (40) of the N there are,
+# from the first to the last. CRASH_POINTS=0 takes every one.
+load lib
+load containers
+load liar
+
+points=${CRASH_POINTS:-40}
+
+setup_file() {
+	gcc -O1 -o "$BRIG_TEST_DIR/killat" "$BRIG_TEST_TOP/tests/tools/killat.c"
+	local tree=$BRIG_TEST_DIR/tiny
+	mkdir -p "$tree"/{bin,etc,dev,proc,sys,tmp}
+	cp "$(fixture busybox)/tree/bin/busybox" "$tree/bin"
+	ln -s busybox "$tree/bin/sh"
+	ln -s busybox "$tree/bin/true"
+	ln -s busybox "$tree/bin/sleep"
+	echo root:x:0:0::/:/bin/sh >"$tree/etc/passwd"
+	python3 "$BRIG_TEST_TOP/tests/e2e/archives.py" docker "$BRIG_TEST_DIR/docker.tar"
+	python3 "$BRIG_TEST_TOP/tests/e2e/archives.py" oci_gzip "$BRIG_TEST_DIR/oci.tar"
+}
+
+# The tiny image, as $image.
+need_tiny() {
+	image=$(brig images -q tiny:1)
+	[[ -z $image ]] || return 0
+	image=$(brig init "$BRIG_TEST_DIR/tiny" | sed 's/Created: //')
+	brig tag "$image" tiny:1
+	image=tiny:1
+}
+
+teardown() {
+	[[ -n ${BATS_TEST_COMPLETED:-} || -z ${where:-} ]] || printf '%s\n' "$where" "-- it had said --" "$(cat "$BRIG_TEST_DIR/out")"
+	brig_clean
+	[[ -n ${BATS_TEST_COMPLETED:-} ]] && return
+	# The next test starts anew.
+	local pid
+	for pid in $(pgrep -x 'brig|brig-net') $(pgrep -f '^sleep 54321'); do
+		kill -9 "$pid" 2>/dev/null || true
+	done
+	fresh_store
+	rm -rf --one-file-system "$BRIG_RUN_ROOT"
+}
+
+no_payload() {
+	! pgrep -f '^sleep 54321'
+}
+settled() {
+	! pgrep -x 'brig-net|brig-unpack|brig-index' >/dev/null
+}
+# Commands that look do so without a complaint.
+assert_readable() {
+	assert_run 0 brig ps -a --no-trunc -q
+	assert_equal "$errors" ""
+	ids+=" $output"
+	assert_run 0 brig images
+	assert_equal "$errors" ""
+	assert_run 0 brig info
+}
+# Everything can be removed, and then nothing is there.
+assert_removable() {
+	local all kind
+	# shellcheck disable=SC2086
+	all=$(brig ps -a -q) && { [[ -z $all ]] || assert_run 0 brig rm -f $all; }
+	# shellcheck disable=SC2086
+	all=$(brig images -q | sort -u) && { [[ -z $all ]] || assert_run 0 brig rmi -f $all; }
+	assert_equal "$errors" ""
+	# shellcheck disable=SC2086
+	assert_no_trace $(printf '%s\n' $ids | sort -u)
+	wait_until 5 no_payload
+	for kind in layers blobs/sha256 tmp; do
+		assert_equal "$(ls -A "$BRIG_ROOT/$kind" 2>/dev/null)" "" "$kind is not empty"
+	done
+	assert_equal "$(ls -A "$BRIG_ROOT/images" | tr '\n' ' ')" "lock names "
+	assert_equal "$(wc -l <"$BRIG_ROOT/images/names")" 1
+}
+
+# crash_at N MODE COMMAND …: $hit is where it was hit, $status how the first process ended.
+crash_at() {
+	local n=$1 mode=$2
+	shift 3 # brig itself, not the function
+	status=0
+	timeout 20 "$BRIG_TEST_DIR/killat" $mode -x brig-unpack -x brig-index -x busybox "$n" "$BRIG" "$@" \
+		>"$BRIG_TEST_DIR/out" 2>&1 9>"$BRIG_TEST_DIR/hit" 3>&- </dev/null || status=$?
+	hit=$(cat "$BRIG_TEST_DIR/hit")
+	((status != 124)) || fail "hangs, hit at $hit"
+	ids+=" $(cd "$BRIG_ROOT/containers" 2>/dev/null && find . -mindepth 1 -type d -prune -printf '%f ')"
+}
+
+# story PREPARE AFTER COMMAND …: the command is killed at each point, after PREPARE; then AFTER checks it.
+story() {
+	local prepare=$1 after=$2 total n=0 step i=0 mode
+	shift 2
+	ids=
+	$prepare
+	crash_at 0 "" "$@"
+	assert_equal "$status" 0 "unharmed: $(cat "$BRIG_TEST_DIR/out")"
+	total=${hit%% *}
+	assert_removable
+	step=$((points ? (total + points - 1) / points : 1))
+	for ((n = 1; n <= total; n += step)); do
+		for mode in "" -a; do
+			# One way or the other, unless every point is wanted.
+			((points == 0)) || [[ $mode == "$( ((i++ % 2)) && echo -a)" ]] || continue
+			ids=
+			$prepare
+			crash_at $n "$mode" "$@"
+			# Not `|| fail`: there a failed assertion would not end a function.
+			where="after a kill of ${mode:+all at }call $n of $total ($hit): $*"
+			wait_until 10 settled
+			assert_readable
+			$after "$@"
+			assert_removable
+			where=
+		done
+	done
+	echo "# $total points, every $step: $*" >&3
+}
+nothing() { :; }
+again() {
+	assert_run 0 "$@"
+}
+
+@test "init" {
+	story nothing again brig init "$BRIG_TEST_DIR/tiny"
+}
+
+@test "pull" {
+	start_liar
+	pulled() {
+		again "$@"
+		assert_no_staging
+		assert_blobs_sound
+		assert_equal "$(find "$BRIG_ROOT/layers" -name hello -exec cat {} +)" hello
+	}
+	story nothing pulled brig pull -q "$liar/good"
+}
+
+@test "load" {
+	loaded() {
+		again "$@"
+		assert_no_staging
+		assert_blobs_sound
+		assert_equal "$(find "$BRIG_ROOT/layers" -name hello -exec cat {} +)" hello
+	}
+	story nothing loaded brig load -i "$BRIG_TEST_DIR/docker.tar"
+	story nothing loaded brig load -i "$BRIG_TEST_DIR/oci.tar"
+}
+
+@test "run --rm on the bridge" {
+	ran() {
+		assert_run 0 brig run --rm tiny:1 sh -c 'echo works'
+		assert_equal "$output" works
+	}
+	story need_tiny ran brig run --rm tiny:1 sh -c 'echo x >/file'
+}
+
+@test "run without a network, with a name" {
+	named() {
+		assert_run 0 brig ps -a -q
+		# The name is free, or the container is there whole.
+		if [[ -n $(brig ps -a -q -f name=crashed) ]]; then
+			assert_run 0 brig inspect crashed
+			assert_run 0 brig rm -f crashed
+		fi
+		assert_run 0 brig run --network none --name crashed tiny:1 true
+		assert_run 0 brig start -a crashed
+	}
+	story need_tiny named brig run --network none --name crashed tiny:1 true
+}
+
+@test "run -d" {
+	detached() {
+		if [[ -n $(brig ps -q -f name=crashed) ]]; then
+			assert_run 0 brig exec crashed true
+			assert_run 0 brig stop -t 0 crashed
+		fi
+		[[ -z $(brig ps -a -q -f name=crashed) ]] || assert_run 0 brig rm -f crashed
+		assert_run 0 brig run -d --name crashed tiny:1 sleep 54321
+	}
+	story need_tiny detached brig run -d --name crashed tiny:1 sleep 54321
+}
+
+@test "start, stop and rm" {
+	stopped() {
+		need_tiny
+		brig create --name crashed tiny:1 sleep 54321 >/dev/null
+	}
+	running() {
+		need_tiny
+		brig run -d --name crashed tiny:1 sleep 54321 >/dev/null
+	}
+	whole() {
+		assert_run 0 brig inspect crashed
+		assert_run 0 brig rm -f crashed
+	}
+	gone() {
+		[[ -z $(brig ps -a -q -f name=crashed) ]] || whole
+		assert_run 0 brig run --rm --name crashed tiny:1 true
+	}
+	story stopped whole brig start crashed
+	story running whole brig stop -t 0 crashed
+	story running gone brig rm -f crashed
+	story stopped gone brig rm crashed
+}
+
+@test "rmi" {
+	two() {
+		need_tiny
+		brig load -q -i "$BRIG_TEST_DIR/oci.tar" >/dev/null
+		brig load -q -i "$BRIG_TEST_DIR/docker.tar" >/dev/null
+	}
+	removed() {
+		assert_run 0 brig run --rm --network none tiny:1 true
+		[[ -z $(brig images -q example.com/hand:3) ]] || assert_run 0 brig rmi -f example.com/hand:3
+	}
+	story two removed brig rmi -f example.com/hand:3
+	story need_tiny need_tiny brig rmi -f tiny:1
+}
+
+@test "a container whose configuration is damaged keeps its layers" {
+	need_tiny
+	brig create --name damaged tiny:1 true >/dev/null
+	echo garbage >"$BRIG_ROOT/containers/$(brig ps -a -q --no-trunc)/config.json"
+	assert_run 0 brig rmi -f tiny:1
+	assert_equal "$(ls "$BRIG_ROOT/layers" | wc -l)" 1
+	# With the container its layers go, which no image names any more.
+	assert_run 0 brig rm -f damaged
+	assert_removable
+	need_tiny
+	brig create --name last tiny:1 true >/dev/null
+	assert_run 0 brig rmi -f tiny:1
+	assert_run 0 brig start -a last
+	assert_run 0 brig rm last
+	assert_removable
+}
+
+@test "what is on its way out is not listed" {
+	local i
+	need_tiny
+	for i in $(seq 20); do
+		brig run --rm tiny:1 true
+		assert_equal "$(brig ps -a -q)" ""
+	done
+}

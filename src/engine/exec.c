@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -10,6 +11,7 @@
 
 #include "base/auto.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "engine/container.h"
 #include "engine/control.h"
 #include "engine/launch.h"
@@ -34,6 +36,29 @@ static struct strings merge_env(struct arena *arena, const char *const *base, co
 				strings_add(arena, &env, *item);
 		}
 	return env;
+}
+
+/* A command whose user has left goes on, so somebody has to keep its terminal and read what it
+ * writes there: a process that ends with the last that has it open. */
+static void hold_terminal(int master)
+{
+	char dropped[4096];
+	/* Our children are born in the container's pid namespace by now; this one is none of its. */
+	auto_close int own = fd_open(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY, 0);
+	if (own >= 0 && setns(own, CLONE_NEWPID) < 0)
+		log_trace("parent", "the terminal is held inside the container");
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return; /* without one it is hung up on, as a terminal that was closed does */
+	setsid();
+	fcntl(master, F_SETFL, 0);
+	int held = fcntl(master, F_DUPFD_CLOEXEC, 3);
+	for (int i = 0; i < 3; i++)
+		close(i);
+	while (read(held, dropped, sizeof dropped) > 0 || errno == EINTR)
+		errno = 0;
+	_exit(0);
 }
 
 int engine_exec(struct engine *engine, const struct exec_options *options, enum attach_end *end,
@@ -125,6 +150,8 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 	}
 	if (options->detach) {
 		close_fd(&process.pidfd);
+		if (console >= 0)
+			hold_terminal(console);
 		close_fd(&console);
 		return 0;
 	}
@@ -134,6 +161,8 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 		client.input = fcntl(console, F_DUPFD_CLOEXEC, 3);
 	}
 	rc = attach_run(&client, &options->attaching, end, exit_code, e);
+	if (rc == 0 && *end == ATTACH_DETACHED && options->terminal)
+		hold_terminal(client.input);
 	monitor_client_close(&client);
 	return rc;
 }

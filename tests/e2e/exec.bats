@@ -188,3 +188,17 @@ teardown() {
 	assert_one_error "/dev/null"
 	assert_equal "$(echo fine | "$BRIG" exec -i box cat)" fine
 }
+
+@test "a command with a terminal goes on when nobody holds that any more" {
+	brig run -d --name left --network none "$image" sleep 100 >/dev/null
+	assert_run 0 brig exec -dt left sh -c 'tty >/left; for i in 1 2 3; do echo lost; sleep 0.1; done; echo done >>/left'
+	wait_until 5 brig exec left grep -q done /left
+	assert_run 0 brig exec left cat /left
+	assert_equal "$output" $'/dev/pts/0\ndone'
+	# Who holds it is not in the container, and ends with it.
+	assert_run 0 brig exec -dt left sleep 60
+	assert_run 0 brig exec left ps -o args
+	refute_match "$output" "brig exec"
+	brig rm -f left >/dev/null
+	wait_until 5 bash -c '! pgrep -f "exec -dt left"'
+}

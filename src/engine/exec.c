@@ -39,12 +39,11 @@ static struct strings merge_env(struct arena *arena, const char *const *base, co
 }
 
 /* A command whose user has left goes on, so somebody has to keep its terminal and read what it
- * writes there: a process that ends with the last that has it open. */
-static void hold_terminal(int master)
+ * writes there: a process that ends with the last that has it open. own is our pid namespace. */
+static void hold_terminal(int master, int own)
 {
 	char dropped[4096];
 	/* Our children are born in the container's pid namespace by now; this one is none of its. */
-	auto_close int own = fd_open(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY, 0);
 	if (own >= 0 && setns(own, CLONE_NEWPID) < 0)
 		log_trace("parent", "the terminal is held inside the container");
 	pid_t pid = fork();
@@ -136,6 +135,8 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 	/* Descriptors go along: what leads to the host's folders is closed first. */
 	close_fd(&dir);
 	engine_close(engine);
+	/* Looked up while /proc is still the host's. */
+	auto_close int own = options->terminal ? fd_open(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY, 0) : -1;
 	rc = runtime_exec(&exec, &process, &console, e);
 	if (grouped)
 		cgroup_close(&cgroup);
@@ -151,7 +152,7 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 	if (options->detach) {
 		close_fd(&process.pidfd);
 		if (console >= 0)
-			hold_terminal(console);
+			hold_terminal(console, own);
 		close_fd(&console);
 		return 0;
 	}
@@ -162,7 +163,7 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 	}
 	rc = attach_run(&client, &options->attaching, end, exit_code, e);
 	if (rc == 0 && *end == ATTACH_DETACHED && options->terminal)
-		hold_terminal(client.input);
+		hold_terminal(client.input, own);
 	monitor_client_close(&client);
 	return rc;
 }

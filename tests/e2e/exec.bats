@@ -200,5 +200,5 @@ teardown() {
 	assert_run 0 brig exec left ps -o args
 	refute_match "$output" "brig exec"
 	brig rm -f left >/dev/null
-	wait_until 5 bash -c '! pgrep -f "exec -dt left"'
+	wait_until 5 bash -c '! pgrep -f "[e]xec -dt left"'
 }

@@ -328,7 +328,11 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 	if (*launch->process.cgroup.warning)
 		log_warning("%s", launch->process.cgroup.warning);
 	log_trace("monitor", "cgroup made and joined");
-	if (attach_network(launch, e) < 0 || write_hosts(launch, e) < 0)
+	if (attach_network(launch, e) < 0) {
+		runtime_reason(&launch->process, e);
+		return -1;
+	}
+	if (write_hosts(launch, e) < 0)
 		return -1;
 	char namespace[40];
 	snprintf(namespace, sizeof namespace, "/proc/%d/ns/mnt", (int)launch->process.pid);

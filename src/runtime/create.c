@@ -2,6 +2,7 @@
 #include "runtime/runtime.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -104,6 +105,21 @@ int runtime_go(struct runtime_process *process, int *console, struct err *e)
 	close_fd(&process->sync);
 	*console = steal_fd(&master);
 	return 0;
+}
+
+void runtime_reason(const struct runtime_process *process, struct err *e)
+{
+	struct pollfd polls = {.fd = process->sync, .events = POLLIN};
+
+	while (poll(&polls, 1, 0) > 0) {
+		struct err why;
+		auto_close int master = -1;
+		int rc = sync_wait(process->sync, SYNC_MOUNTED, NULL, &master, &why);
+		if (rc < 0)
+			*e = why;
+		if (rc)
+			return;
+	}
 }
 
 void runtime_abandon(struct runtime_process *process)

@@ -47,6 +47,10 @@ int runtime_create(const struct runtime_options *options, struct runtime_process
  * ERR_NO_COMMAND and ERR_CANNOT_EXECUTE are the command's fault. */
 int runtime_go(struct runtime_process *process, int *console, struct err *e);
 
+/* Somebody failed at something because the child was gone: if the child has said why it failed,
+ * that becomes the error. */
+void runtime_reason(const struct runtime_process *process, struct err *e);
+
 /* Kills and reaps a process that did not come to run, and removes its cgroup; takes
  * zeroed structs. */
 void runtime_abandon(struct runtime_process *process);

@@ -362,7 +362,18 @@ teardown() {
 	assert_no_trace
 }
 
-@test "--sig-proxy=false keeps them away; killed with its client the container stays" {
+@test "--sig-proxy=false keeps them away" {
+	local out=$BATS_TEST_TMPDIR/out status=0
+	"$BRIG" run --rm --sig-proxy=false --network none "$image" sh -c 'trap "echo got" TERM; echo ready; sleep 1; exit 4' >"$out" 3>&- &
+	local pid=$!
+	wait_until 10 file_has "$out" ready
+	kill -TERM $pid
+	wait $pid || status=$?
+	assert_equal "$status" 4
+	assert_equal "$(cat "$out")" ready
+}
+
+@test "a client that is killed leaves its container running" {
 	local out=$BATS_TEST_TMPDIR/out
 	"$BRIG" run --name staying --network none "$image" sh -c 'echo ready; exec sleep 100' >"$out" 3>&- &
 	local pid=$!

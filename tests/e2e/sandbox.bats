@@ -297,17 +297,24 @@ zero character special file 1:5 666'
 @test "brig's own program cannot be written from inside" {
 	local sum
 	sum=$(sha256sum <"$BRIG")
-	# The image's command is what made it: the clone runs, and is read-only.
-	assert_run 0 brig run --rm --network none "$image" /proc/self/exe version
-	assert_match "$output" brig
+	# The image's command is what made it: the clone runs, and is read-only. (One that is
+	# linked to libraries finds none of them inside.)
+	local static=yes
+	! readelf -l "$BRIG" | grep -q INTERP || static=
+	if [[ $static ]]; then
+		assert_run 0 brig run --rm --network none "$image" /proc/self/exe version
+		assert_match "$output" brig
+	fi
 	tree_copy exe
 	cp "$probe" "$tree/probe"
 	ln -s /proc/self/exe "$tree/link"
 	printf '#!/proc/self/exe\n' >"$tree/script"
 	chmod 755 "$tree/script"
 	image_of "$tree"
-	assert_run 0 brig run --rm --network none "$image" /link --version
-	assert_match "$output" '^brig version'
+	if [[ $static ]]; then
+		assert_run 0 brig run --rm --network none "$image" /link --version
+		assert_match "$output" '^brig version'
+	fi
 	timeout -k 2 20 "$BRIG" run --rm --network none "$image" /script >/dev/null 2>&1 || true
 	brig run -d --name hunter --network none "$image" sh -c 'touch /ready; /probe hunt 3' >/dev/null
 	brig run -d --name tracer --network none --cap-add SYS_PTRACE "$image" sh -c 'touch /ready; /probe hunt 3' >/dev/null
@@ -317,7 +324,7 @@ zero character special file 1:5 666'
 	while ((SECONDS < end)); do
 		brig exec hunter true
 		brig exec tracer true
-		brig exec hunter /proc/self/exe version >/dev/null
+		brig exec hunter /proc/self/exe version >/dev/null 2>&1 || true
 	done 2>/dev/null || true
 	brig wait hunter tracer >/dev/null
 	assert_equal "$(brig logs hunter)" "hunted: somebody"

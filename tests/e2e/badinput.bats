@@ -52,6 +52,18 @@ variant() {
 	assert_no_trace
 }
 
+@test "what failed is told, whatever stumbles over it: the network finds the child gone" {
+	local i
+	# It is said once that forwarding was switched on.
+	assert_run 0 brig run --rm "$image" true
+	variant early "rmdir proc; ln -s etc proc"
+	for i in $(seq 20); do
+		assert_run 125 brig run --rm "$image" true
+		assert_one_error "the image's /proc is"
+	done
+	assert_no_trace
+}
+
 @test "/etc or /tmp as a link, a file or missing: it works inside, or one message" {
 	local place how number=0
 	for place in etc tmp; do

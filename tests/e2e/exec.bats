@@ -34,7 +34,7 @@ teardown() {
 	timeout -k 2 60 "$BRIG" exec -i box cat <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out"
 	cmp "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
 	local status=0
-	head -c 20M /dev/zero | timeout -k 2 20 "$BRIG" exec -i box sh -c 'head -c 10 >/dev/null; exit 9' || status=$?
+	head -c 20M /dev/zero | timeout -k 2 20 "$BRIG" exec -i box sh -c 'head -c 10 >/dev/null; exec </dev/null; sleep 0.3; exit 9' || status=$?
 	assert_equal "$status" 9
 }
 

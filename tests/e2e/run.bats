@@ -33,7 +33,7 @@ teardown() {
 @test "a reader that is slow, and input that nobody reads, block nobody for ever" {
 	# The command stops reading while we still write, and ends.
 	local status=0
-	head -c 20M /dev/zero | timeout -k 2 20 "$BRIG" run --rm -i "$image" sh -c 'head -c 10 >/dev/null; exit 9' || status=$?
+	head -c 20M /dev/zero | timeout -k 2 20 "$BRIG" run --rm -i "$image" sh -c 'head -c 10 >/dev/null; exec </dev/null; sleep 0.3; exit 9' || status=$?
 	assert_equal "$status" 9
 	# Both output streams at once, one of them read late.
 	timeout -k 2 30 "$BRIG" run --rm "$image" sh -c 'dd if=/dev/zero bs=1M count=5 2>/dev/null; dd if=/dev/zero bs=1M count=5 >&2 2>/dev/null' \

@@ -60,6 +60,51 @@ static void hold_terminal(int master, int own)
 	_exit(0);
 }
 
+/* The container's own spec, with another process in it; config is changed to that. */
+static int build_spec(struct engine *engine, const struct exec_options *options,
+	struct container_config *config, struct spec *spec, struct err *e)
+{
+	struct spec_host host = {
+		.user_namespace = engine->user_namespace, .ready_network = -1, .joined_network = true};
+	struct winsize size;
+
+	config->privileged |= options->privileged;
+	config->terminal = options->terminal;
+	config->init = false;
+	config->entrypoint = (struct strings){0};
+	config->command = options->args;
+	if (options->user)
+		config->user = options->user;
+	if (options->working_dir)
+		config->working_dir = options->working_dir;
+	if (options->terminal && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
+		host.rows = size.ws_row;
+		host.columns = size.ws_col;
+	}
+	if (spec_build(engine->arena, config, &host, spec, e) < 0)
+		return -1;
+	spec->process.make_cwd = false;
+	spec->process.env = merge_env(engine->arena, spec->process.env, &options->env).items;
+	return 0;
+}
+
+/* The process's streams and our ends of them. 0 or -errno. */
+static int make_pipes(bool input, int stdio[3], struct monitor_client *client)
+{
+	int ends[2], rc = 0;
+
+	if (input && (rc = fd_pipe(ends, 0)) == 0) {
+		stdio[0] = ends[0];
+		client->input = ends[1];
+	}
+	for (int i = 0; rc == 0 && i < 2; i++)
+		if ((rc = fd_pipe(ends, 0)) == 0) {
+			*(i ? &client->error : &client->output) = ends[0];
+			stdio[1 + i] = ends[1];
+		}
+	return rc;
+}
+
 int engine_exec(struct engine *engine, const struct exec_options *options, enum attach_end *end,
 	int *exit_code, struct err *e)
 {
@@ -68,7 +113,7 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 	struct monitor_client client = {.socket = -1, .process = -1, .input = -1, .output = -1, .error = -1};
 	struct runtime_process process;
 	struct spec spec;
-	int stdio[3] = {-1, -1, -1}, console = -1, ends[2], rc = 0;
+	int stdio[3] = {-1, -1, -1}, console = -1, rc = 0;
 
 	*end = ATTACH_EXITED;
 	*exit_code = 0;
@@ -81,38 +126,10 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 	if (dir < 0 || container_config_load(engine->arena, dir, &config, e) < 0)
 		return -1;
 
-	/* The container's own spec, with another process in it. */
-	config.privileged |= options->privileged;
-	config.terminal = options->terminal;
-	config.init = false;
-	config.entrypoint = (struct strings){0};
-	config.command = options->args;
-	if (options->user)
-		config.user = options->user;
-	if (options->working_dir)
-		config.working_dir = options->working_dir;
-	struct spec_host host = {
-		.user_namespace = engine->user_namespace, .ready_network = -1, .joined_network = true};
-	struct winsize size;
-	if (options->terminal && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
-		host.rows = size.ws_row;
-		host.columns = size.ws_col;
-	}
-	if (spec_build(engine->arena, &config, &host, &spec, e) < 0)
+	if (build_spec(engine, options, &config, &spec, e) < 0)
 		return -1;
-	spec.process.make_cwd = false;
-	spec.process.env = merge_env(engine->arena, spec.process.env, &options->env).items;
-
 	if (!options->terminal && !options->detach) {
-		if (options->input && (rc = fd_pipe(ends, 0)) == 0) {
-			stdio[0] = ends[0];
-			client.input = ends[1];
-		}
-		for (int i = 0; rc == 0 && i < 2; i++)
-			if ((rc = fd_pipe(ends, 0)) == 0) {
-				*(i ? &client.error : &client.output) = ends[0];
-				stdio[1 + i] = ends[1];
-			}
+		rc = make_pipes(options->input, stdio, &client);
 		if (rc < 0)
 			return err_errno(e, rc, "cannot make a pipe");
 	}

@@ -3,6 +3,17 @@
 
 load lib
 
+# Pinned namespaces. The machine's own brig may have some, hidden below this host's /run.
+pins() {
+	grep -c ' /run/brig/.* nsfs ' /proc/mounts || true
+}
+pins_are() {
+	[[ $(pins) == "$1" ]]
+}
+
+setup_file() {
+	pins >"$BRIG_TEST_DIR/pins"
+}
 setup() {
 	need_busybox
 }
@@ -67,7 +78,8 @@ traced() {
 	brig run --rm "$image" true
 	brig run --rm --network none "$image" true
 	wait_until 5 ready_is /run/brig 0
-	assert_equal "$(awk '$3 == "nsfs" && $2 ~ "^/run/brig/"' /proc/mounts | wc -l)" 0
+	# Each is let go after it was taken out of the pool.
+	wait_until 5 pins_are "$(cat "$BRIG_TEST_DIR/pins")"
 	printf '[network]\nready = no\n' >"$BRIG_TEST_DIR/brig.conf"
 	local i
 	for i in 1 2 3; do

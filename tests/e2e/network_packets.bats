@@ -56,7 +56,8 @@ within() {
 	ip netns exec "$@"
 }
 reaches() { # FROM ADDRESS
-	within "$1" ping -q -c1 -W2 "$2" >/dev/null
+	# One answer of three: a busy machine may be late with the first.
+	within "$1" ping -q -c3 -i0.3 -W3 "$2" >/dev/null
 }
 misses() {
 	fails within "$1" ping -q -c1 -W1 "$2"

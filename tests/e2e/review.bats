@@ -181,7 +181,10 @@ caps() {
 }
 
 @test "the limits of the caller's shell are not the container's" {
-	assert_run 0 bash -c 'ulimit -S -f 1000 -v 4000000 -t 100 -s 1024; exec "$@"' bash \
+	# A sanitised program cannot start with little address space.
+	local space='-v 4000000'
+	! ldd "$BRIG" 2>/dev/null | grep -q libasan || space=
+	assert_run 0 bash -c "ulimit -S -f 1000 $space -t 100 -s 1024"'; exec "$@"' bash \
 		"$BRIG" run --rm --network none "$image" sh -c 'ulimit -f; ulimit -v; ulimit -t; ulimit -s'
 	assert_equal "$output" $'unlimited\nunlimited\nunlimited\n8192'
 }

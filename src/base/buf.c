@@ -14,8 +14,9 @@ char *buf_reserve(struct buf *buf, size_t extra)
 		abort();
 	if (need > buf->room) {
 		size_t room = buf->room ? buf->room : 128;
+		/* In large steps as long as it is small: from some size on each is a system call. */
 		while (room < need)
-			room = room > SIZE_MAX / 2 ? need : room * 2;
+			room = room > SIZE_MAX / 4 ? need : room < 32768 ? room * 4 : room * 2;
 		char *data = realloc(buf->data, room);
 		if (!data) {
 			fputs("brig: out of memory\n", stderr);

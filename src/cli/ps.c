@@ -54,6 +54,9 @@ struct item {
 	struct arena *arena;
 };
 
+enum { FIELDS = 15 };
+struct field;
+
 struct ps {
 	struct cli *cli;
 	struct engine *engine;
@@ -61,6 +64,8 @@ struct ps {
 	struct item **items;
 	size_t count;
 	struct format_plan plan;
+	const struct field *used[FIELDS];
+	size_t used_count;
 	bool needs_config;
 	int64_t now;
 	int64_t before, since; /* created; 0: no such filter */
@@ -361,48 +366,110 @@ static const char *mounts_text(const struct ps *ps, const struct item *item)
 	return arena_strdup(item->arena, out.data ? out.data : "");
 }
 
+/* ---- the fields ---- */
+
+static const char *command_field(const struct ps *ps, const struct item *item)
+{
+	return command_text(ps, item);
+}
+
+static const char *created_at_field(const struct ps *ps, const struct item *item)
+{
+	char time[TIME_TEXT];
+	return arena_strdup(item->arena, time_format_local(time, item->container.record.identity.created));
+}
+
+static const char *id_field(const struct ps *ps, const struct item *item)
+{
+	return ps->options->no_trunc ? item->container.id : arena_memdup(item->arena, item->container.id, 12);
+}
+
+static const char *image_field(const struct ps *ps, const struct item *item)
+{
+	return item->container.record.identity.image;
+}
+
+static const char *labels_field(const struct ps *ps, const struct item *item)
+{
+	return joined(item->arena, &item->config->labels);
+}
+
+static const char *local_volumes_field(const struct ps *ps, const struct item *item)
+{
+	return "0";
+}
+
+static const char *names_field(const struct ps *ps, const struct item *item)
+{
+	return item->container.record.identity.name;
+}
+
+static const char *networks_field(const struct ps *ps, const struct item *item)
+{
+	return item->config->network ? item->config->network : "";
+}
+
+static const char *null_field(const struct ps *ps, const struct item *item)
+{
+	return NULL;
+}
+
+static const char *ports_field(const struct ps *ps, const struct item *item)
+{
+	return "";
+}
+
+static const char *running_for_field(const struct ps *ps, const struct item *item)
+{
+	char time[TIME_TEXT];
+	return arena_strdup(
+		item->arena, time_format_ago(time, item->container.record.identity.created, ps->now));
+}
+
+static const char *size_field(const struct ps *ps, const struct item *item)
+{
+	return "0B";
+}
+
+static const char *state_field(const struct ps *ps, const struct item *item)
+{
+	return item->state;
+}
+
+static const struct field {
+	const char *name;
+	const char *(*text)(const struct ps *ps, const struct item *item); /* NULL is JSON's null */
+	bool from_config;
+} fields[FIELDS] = {
+	{"Command", command_field},
+	{"CreatedAt", created_at_field},
+	{"ID", id_field},
+	{"Image", image_field},
+	{"Labels", labels_field, true},
+	{"LocalVolumes", local_volumes_field},
+	{"Mounts", mounts_text, true},
+	{"Names", names_field},
+	{"Networks", networks_field, true},
+	{"Platform", null_field},
+	{"Ports", ports_field},
+	{"RunningFor", running_for_field},
+	{"Size", size_field},
+	{"State", state_field},
+	{"Status", status_text},
+};
+
 /* Only what the plan uses: a time in the local zone, for one, means reading the zone. */
 static void fill_row(struct ps *ps, struct item *item, struct format_row *row)
 {
-	const struct container_identity *identity = &item->container.record.identity;
-	const struct format_plan *plan = &ps->plan;
-	struct arena *arena = &ps->cli->arena;
-	char time[TIME_TEXT];
-
-	row->arena = arena;
+	row->arena = item->arena;
 	row->context = item;
-	if (format_uses(plan, "Command"))
-		format_put(row, "Command", command_text(ps, item));
-	if (format_uses(plan, "CreatedAt"))
-		format_put(row, "CreatedAt", arena_strdup(arena, time_format_local(time, identity->created)));
-	if (format_uses(plan, "ID"))
-		format_put(
-			row, "ID", arena_memdup(arena, item->container.id, ps->options->no_trunc ? 64 : 12));
-	if (format_uses(plan, "Image"))
-		format_put(row, "Image", identity->image);
-	if (format_uses(plan, "Labels"))
-		format_put(row, "Labels", joined(arena, &item->config->labels));
-	if (format_uses(plan, "LocalVolumes"))
-		format_put(row, "LocalVolumes", "0");
-	if (format_uses(plan, "Mounts"))
-		format_put(row, "Mounts", mounts_text(ps, item));
-	if (format_uses(plan, "Names"))
-		format_put(row, "Names", identity->name);
-	if (format_uses(plan, "Networks"))
-		format_put(row, "Networks", item->config->network ? item->config->network : "");
-	if (format_uses(plan, "Platform"))
-		format_put_json(row, "Platform", &(struct json){.type = JSON_NULL});
-	if (format_uses(plan, "Ports"))
-		format_put(row, "Ports", "");
-	if (format_uses(plan, "RunningFor"))
-		format_put(row, "RunningFor",
-			arena_strdup(arena, time_format_ago(time, identity->created, ps->now)));
-	if (format_uses(plan, "Size"))
-		format_put(row, "Size", "0B");
-	if (format_uses(plan, "State"))
-		format_put(row, "State", item->state);
-	if (format_uses(plan, "Status"))
-		format_put(row, "Status", status_text(ps, item));
+	for (size_t i = 0; i < ps->used_count; i++) {
+		const char *text = ps->used[i]->text(ps, item);
+		if (text)
+			format_put(row, ps->used[i]->name, text);
+		else
+			format_put_json(row, ps->used[i]->name, &(struct json){.type = JSON_NULL});
+	}
 }
 
 static int print(struct ps *ps, struct err *e)
@@ -423,17 +490,16 @@ static int print(struct ps *ps, struct err *e)
 static bool needs_config(const struct ps *ps)
 {
 	static const char *const keys[] = {"ancestor", "label", "network"};
-	static const char *const fields[] = {"Label", "Labels", "Mounts", "Networks"};
-
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		if (filter_given(&ps->options->filters, keys[i]))
 			return true;
 	}
-	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-		if (format_uses(&ps->plan, fields[i]))
+	for (size_t i = 0; i < ps->used_count; i++) {
+		if (ps->used[i]->from_config)
 			return true;
 	}
-	return ps->options->no_trunc && format_uses(&ps->plan, "Command");
+	return format_uses(&ps->plan, "Label") ||
+	       (ps->options->no_trunc && format_uses(&ps->plan, "Command"));
 }
 
 static int run_ps(struct cli *cli, void *options, int argc, char **argv, struct err *e)
@@ -452,6 +518,10 @@ static int run_ps(struct cli *cli, void *options, int argc, char **argv, struct 
 	if (!ps.engine || find_instant(&ps, "before", &ps.before, e) < 0 ||
 		find_instant(&ps, "since", &ps.since, e) < 0)
 		return -1;
+	for (size_t i = 0; i < FIELDS; i++) {
+		if (format_uses(&ps.plan, fields[i].name))
+			ps.used[ps.used_count++] = &fields[i];
+	}
 	ps.needs_config = needs_config(&ps);
 	return collect(&ps, e) < 0 ? -1 : print(&ps, e);
 }

@@ -236,9 +236,9 @@ uint64_t cgroup_oom_kills(const struct cgroup *cg);
 
 /* What to mount inside the container, read-only, after its cgroup namespace was made. */
 struct cgroup_mount {
-	const char *type;    /* "cgroup" or "cgroup2" */
-	const char *options; /* "cpu,cpuacct", "" on v2 */
-	const char *name;    /* below /sys/fs/cgroup, which is a tmpfs; "": that place itself */
+	const char *type;               /* "cgroup2"; NULL: the folder is bound */
+	const char *name;               /* below /sys/fs/cgroup, which is a tmpfs; "": that place itself */
+	char folder[CGROUP_PATH + 160]; /* the group's own on the host, on v1 */
 };
 
 /* The index'th of them, from 0; false past the last. Only hierarchies the group is in:

@@ -556,7 +556,9 @@ static bool mount_at(const struct cgroup *cg, unsigned index, struct cgroup_moun
 		if (!(cg->joined >> i & 1) || index--)
 			continue;
 		bool named = !strncmp(h->options, "name=", 5);
-		*out = (struct cgroup_mount){"cgroup", h->options, named ? h->options + 5 : h->options};
+		out->type = NULL;
+		out->name = named ? h->options + 5 : h->options;
+		cgroup_file_path(cg, i, "", out->folder);
 		return true;
 	}
 	return false;

@@ -533,7 +533,7 @@ static void read_stats(const struct cgroup *cg, struct cgroup_stats *out)
 
 static bool mount_at(const struct cgroup *cg, unsigned index, struct cgroup_mount *out)
 {
-	*out = (struct cgroup_mount){"cgroup2", "", ""};
+	*out = (struct cgroup_mount){.type = "cgroup2", .name = ""};
 	return index == 0 && *cg->path;
 }
 

@@ -93,6 +93,32 @@ static int make_mount(const char *type, const char *source, const char *data, ui
 	return kernel_fsmount(fs, KERNEL_FSMOUNT_CLOEXEC, (unsigned)attributes);
 }
 
+/* Makes what is missing in parent: 0, or -errno. */
+static int make_entry(int parent, const char *name, bool folder)
+{
+	if (folder)
+		return mkdirat(parent, name, 0755) < 0 ? -errno : 0;
+	int file = fd_open(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+	if (file >= 0)
+		close(file);
+	return file < 0 ? file : 0;
+}
+
+/* The usual case: only the last component is missing. False where there is more to do. */
+static bool make_last(int root, const char *path, bool folder)
+{
+	char above[256];
+	const char *name = strrchr(path, '/');
+
+	if (!name || !name[1] || !strcmp(name, "/.") || !strcmp(name, "/..") ||
+		(size_t)(name - path) >= sizeof above)
+		return false;
+	memcpy(above, path, (size_t)(name - path));
+	above[name - path] = '\0';
+	auto_close int parent = fd_open_in_root(root, *above ? above : "/", O_PATH | O_DIRECTORY, 0);
+	return parent >= 0 && make_entry(parent, name + 1, folder) == 0;
+}
+
 /* Makes the missing parents of path and its last component in root, as mkdir -p or
  * touch would, each component resolved inside root. A link that leads to what is not there
  * is followed by us, the same way: links is how many more may be. */
@@ -102,6 +128,8 @@ static int make_target(int root, const char *path, bool folder, int links)
 
 	if (strlen(path) >= sizeof part)
 		return -ENAMETOOLONG;
+	if (make_last(root, path, folder))
+		return 0;
 	for (const char *at = path + strspn(path, "/"); *at;) {
 		size_t length = strcspn(at, "/");
 		const char *rest = at + length + strspn(at + length, "/");
@@ -114,18 +142,11 @@ static int make_target(int root, const char *path, bool folder, int links)
 		auto_close int parent = fd_open_in_root(root, *part ? part : "/", O_PATH | O_DIRECTORY, 0);
 		if (parent < 0)
 			return parent;
-		int rc = 0;
 		if (!strcmp(name, ".") || !strcmp(name, "..")) {
 			at = rest;
 			continue;
-		} else if (!*rest && !folder) {
-			int file = fd_open(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
-			rc = file < 0 ? file : 0;
-			if (file >= 0)
-				close(file);
-		} else if (mkdirat(parent, name, 0755) < 0) {
-			rc = -errno;
 		}
+		int rc = make_entry(parent, name, *rest || folder);
 		if (rc < 0 && rc != -EEXIST)
 			return rc;
 		if (rc < 0) {
@@ -450,34 +471,40 @@ int mounts_make_late(struct mounts *mounts, struct err *e)
 	return make_all(mounts, true, e);
 }
 
-/* The hierarchies of v1 lie in a tmpfs, which can be closed only when they are there. */
+/*
+ * The hierarchies of v1 lie in a tmpfs of ours, which becomes read-only when they are there.
+ * Each is a bind of the group's own folder and not a new mount of the hierarchy: that is what the
+ * cgroup namespace would show of one, and the kernel makes a superblock for each such mount.
+ */
 static int make_cgroup_v1(
 	struct mounts *mounts, const struct spec_mount *mount, const struct cgroup *cgroup, struct err *e)
 {
+	struct kernel_mount_attr attr = {.attr_set = mount->attributes, .propagation = MS_PRIVATE};
 	struct cgroup_mount one;
-	struct spec_mount top = *mount;
+	auto_close int top = make_mount("tmpfs", "tmpfs", "mode=755,size=64k",
+		mount->attributes & ~(uint64_t)KERNEL_MOUNT_ATTR_RDONLY);
 
-	top.type = top.source = "tmpfs";
-	top.data = "mode=755,size=64k";
-	top.attributes &= ~(uint64_t)KERNEL_MOUNT_ATTR_RDONLY;
-	if (make_one(mounts, &top, e) < 0)
+	if (top < 0)
+		return err_errno(e, top, "cannot make a tmpfs for %s", mount->destination);
+	if (attach(mounts, mount, fcntl(top, F_DUPFD_CLOEXEC, 3), e) < 0)
 		return -1;
 	for (unsigned i = 0; cgroup_mount_at(cgroup, i, &one); i++) {
-		char path[256];
-		snprintf(path, sizeof path, "%s/%s", mount->destination, one.name);
-		struct spec_mount hierarchy = *mount;
-		hierarchy.destination = path;
-		hierarchy.type = one.type;
-		hierarchy.source = "cgroup";
-		hierarchy.data = one.options;
-		if (make_one(mounts, &hierarchy, e) < 0)
-			return -1;
+		auto_close int tree = kernel_open_tree(
+			AT_FDCWD, one.folder, KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC);
+		int rc = tree < 0 ? tree : kernel_mount_setattr(tree, "", AT_EMPTY_PATH, &attr);
+		if (rc == 0 && mkdirat(top, one.name, 0755) < 0)
+			rc = -errno;
+		/* Nobody but us has been in this tmpfs: the name is what we made. */
+		if (rc == 0)
+			rc = kernel_move_mount(tree, "", top, one.name, KERNEL_MOVE_MOUNT_F_EMPTY);
+		if (rc < 0)
+			return err_errno(
+				e, rc, "cannot mount %s on %s/%s", one.folder, mount->destination, one.name);
 	}
 	if (!(mount->attributes & KERNEL_MOUNT_ATTR_RDONLY))
 		return 0;
-	auto_close int fd = fd_open_in_root(mounts->root, mount->destination, O_PATH | O_DIRECTORY, 0);
-	struct kernel_mount_attr attr = {.attr_set = KERNEL_MOUNT_ATTR_RDONLY};
-	int rc = fd < 0 ? fd : kernel_mount_setattr(fd, "", AT_EMPTY_PATH, &attr);
+	attr = (struct kernel_mount_attr){.attr_set = KERNEL_MOUNT_ATTR_RDONLY};
+	int rc = kernel_mount_setattr(top, "", AT_EMPTY_PATH, &attr);
 	return rc < 0 ? err_errno(e, rc, "cannot make %s read-only", mount->destination) : 0;
 }
 
@@ -490,7 +517,6 @@ int mounts_make_cgroup(struct mounts *mounts, const struct cgroup *cgroup, struc
 			continue;
 		struct spec_mount whole = *mount;
 		whole.type = first.type;
-		whole.data = first.options;
 		if (*first.name ? make_cgroup_v1(mounts, mount, cgroup, e) < 0
 				: make_one(mounts, &whole, e) < 0)
 			return -1;

@@ -182,11 +182,12 @@ static bool read_record(const struct containers *containers, size_t slot, struct
 
 bool container_read(const struct containers *containers, size_t slot, struct container *container)
 {
-	struct container_record record;
-	if (!read_record(containers, slot, &record))
+	/* Not by a copy of it: this is done for each of hundreds. */
+	if (!read_record(containers, slot, &container->record))
 		return false;
-	*container = (struct container){.slot = slot, .record = record, .lock = -1};
-	format_id(record.identity.id, container->id);
+	container->slot = slot;
+	container->lock = -1;
+	format_id(container->record.identity.id, container->id);
 	return true;
 }
 

@@ -127,7 +127,7 @@ int container_claim(struct containers *containers, const struct container_claim 
 int container_find(
 	struct containers *containers, const char *text, struct container *container, struct err *e);
 
-/* Reads record slot; false where it is free or damaged. What is left of a
+/* Reads record slot; false where it is free or damaged: *container holds nothing then. What is left of a
  * damaged one is mended by containers_sweep. */
 bool container_read(const struct containers *containers, size_t slot, struct container *container);
 

@@ -37,6 +37,76 @@
 #include "store/driver.h"
 #include "store/overlay.h"
 
+/*
+ * The store's places/tree is the lowest layer of every mount: the folders and empty files on
+ * which the engine mounts, for images that lack them. So nothing is made in upper for an engine's
+ * sake, which costs time at each start and would show as a change of the container's.
+ */
+static const char places_tree[] = "places/tree";
+
+static const struct {
+	const char *name;
+	bool folder;
+} places[] = {
+	{"dev", true},
+	{"etc", true},
+	{"etc/hostname", false},
+	{"etc/hosts", false},
+	{"etc/resolv.conf", false},
+	{"proc", true},
+	{"sys", true},
+};
+
+static int fill_places(int stage)
+{
+	if (mkdirat(stage, "tree", 0755) < 0)
+		return -errno;
+	auto_close int tree = fd_open(stage, "tree", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int rc = tree < 0 ? tree : 0;
+	for (size_t i = 0; rc == 0 && i < sizeof places / sizeof *places; i++) {
+		const char *name = places[i].name;
+		if (places[i].folder && mkdirat(tree, name, 0755) < 0)
+			return -errno;
+		auto_close int fd = fd_open(tree, name,
+			places[i].folder ? O_RDONLY | O_DIRECTORY : O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
+			0644);
+		if (fd < 0)
+			return fd;
+		/* Whatever the caller's umask is. */
+		if (fchmod(fd, places[i].folder ? 0755 : 0644) < 0)
+			return -errno;
+	}
+	if (rc == 0 && fchmod(tree, 0755) < 0)
+		rc = -errno;
+	return rc;
+}
+
+/* Makes them for this store, once. */
+static int make_places(struct store *store, struct err *e)
+{
+	struct store_stage stage;
+	struct stat st;
+
+	if (fstatat(store->root, places_tree, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	int tmp = store_folder(store, STORE_TMP, e);
+	if (tmp < 0 || store_stage(store, "places", &stage, e) < 0)
+		return -1;
+	int rc = fill_places(stage.fd);
+	if (rc < 0)
+		err_errno(e, rc, "cannot make the mount points of %s", store->path);
+	else
+		rc = store_sync(store, e);
+	/* Two at once make the same: the second one's stays behind and goes with its stage. */
+	if (rc == 0 && renameat(tmp, stage.name, store->root, "places") == 0)
+		stage.name[0] = '\0';
+	else if (rc == 0 && errno != EEXIST && errno != ENOTEMPTY)
+		rc = err_errno(e, errno, "cannot put the mount points into %s", store->path);
+	store_stage_drop(store, &stage);
+	close_fd(&stage.fd);
+	return rc;
+}
+
 /* The descriptors that make a mount. */
 struct parts {
 	int *lower; /* the highest first */
@@ -63,7 +133,7 @@ static int open_parts(
 	struct store *store, const struct driver_rootfs *rootfs, struct parts *parts, struct err *e)
 {
 	*parts = (struct parts){.upper = -1, .work = -1};
-	parts->lower = calloc(rootfs->layer_count + 1, sizeof *parts->lower);
+	parts->lower = calloc(rootfs->layer_count + 2, sizeof *parts->lower);
 	if (!parts->lower)
 		return err_errno(e, ENOMEM, "cannot mount a root file system");
 	for (size_t i = rootfs->layer_count; i--;) {
@@ -80,6 +150,12 @@ static int open_parts(
 			return -1;
 		parts->lower_count = 1;
 	}
+	/* Not there while the driver is tried out. */
+	int fd = fd_open(store->root, places_tree, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (fd >= 0)
+		parts->lower[parts->lower_count++] = fd;
+	else if (fd != -ENOENT)
+		return err_errno(e, fd, "cannot open the mount points of %s", store->path);
 	parts->upper = open_own(rootfs, "upper", e);
 	if (parts->upper >= 0)
 		parts->work = open_own(rootfs, "work", e);
@@ -165,17 +241,19 @@ static int mount_by_context(const struct driver_rootfs *rootfs, const struct par
 /*
  * In the child: mounts in a namespace of its own, and returns a detached copy of that mount.
  * A descriptor leads into the namespace in which it was opened, and only folders of one's own
- * can be mounted or mounted upon. So the two folders come along as copies of their mounts,
+ * can be mounted or mounted upon. So the folders come along as copies of their mounts,
  * laid over "/" (where nobody looks), and all is opened again below those.
  */
-static int mount_in_namespace(int layers_folder, const struct driver_rootfs *rootfs)
+static int mount_in_namespace(const struct store *store, const struct driver_rootfs *rootfs)
 {
 	auto_buf struct buf data = {0};
 	char name[64 + sizeof "/tree"];
-	int layers = kernel_open_tree(
-		layers_folder, "", KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	int layers = kernel_open_tree(store->folders[STORE_LAYERS], "",
+		KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	int own = kernel_open_tree(
 		rootfs->folder, "", KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	int below = kernel_open_tree(store->root, places_tree,
+		KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
 
 	if (layers < 0 || own < 0)
 		return layers < 0 ? layers : own;
@@ -184,6 +262,8 @@ static int mount_in_namespace(int layers_folder, const struct driver_rootfs *roo
 	int rc = kernel_move_mount(layers, "", AT_FDCWD, "/", KERNEL_MOVE_MOUNT_F_EMPTY);
 	if (rc == 0)
 		rc = kernel_move_mount(own, "", AT_FDCWD, "/", KERNEL_MOVE_MOUNT_F_EMPTY);
+	if (rc == 0 && below >= 0)
+		rc = kernel_move_mount(below, "", AT_FDCWD, "/", KERNEL_MOVE_MOUNT_F_EMPTY);
 	if (rc < 0)
 		return rc;
 	/* Descriptors are not closed: the process ends soon. */
@@ -206,6 +286,8 @@ static int mount_in_namespace(int layers_folder, const struct driver_rootfs *roo
 			return fd;
 		buf_printf(&data, "%d", fd);
 	}
+	if (below >= 0)
+		buf_printf(&data, ":%d", below);
 	buf_printf(&data, ",upperdir=%d,workdir=%d,userxattr,index=off%s", upper, work,
 		rootfs->ephemeral ? ",volatile" : "");
 	if (data.length >= 4096)
@@ -227,7 +309,7 @@ static int mount_in_child(struct store *store, const struct driver_rootfs *rootf
 		return -errno;
 	pid_t pid = fork();
 	if (pid == 0) {
-		mount_fd = mount_in_namespace(store->folders[STORE_LAYERS], rootfs);
+		mount_fd = mount_in_namespace(store, rootfs);
 		rc = mount_fd < 0 ? mount_fd : 0;
 		_exit(fd_send(pair[1], &rc, sizeof rc, &mount_fd, mount_fd >= 0) < 0);
 	}
@@ -295,6 +377,8 @@ static int overlay_rootfs_create(struct store *store, const struct driver_rootfs
 {
 	struct stat st = {.st_mode = 0755};
 
+	if (store->driver && make_places(store, e) < 0)
+		return -1;
 	/* The root folder's owner and mode are upper's, and the image's are its top layer's. */
 	if (rootfs->layer_count) {
 		const char *top = rootfs->layers[rootfs->layer_count - 1];

@@ -12,6 +12,7 @@
  *	images/lock		the lock on records and names
  *	images/garbage		content may be there that no image names: image_has_garbage()
  *	containers/		see container.h
+ *	places/tree		mount points for images that lack them: see overlay.c
  *	tmp/KIND-RANDOM/	staging
  *
  * Content (blobs, layers) is written in staging, synced and renamed to its name, so what

@@ -2,8 +2,10 @@
  * spawn.c - starts commands and measures them, without a shell between.
  *
  *   spawn ROUNDS FILE      each line of FILE is a name, a tab, and a command in words; every
- *                          round runs each command once, in turn, so that a busy moment
- *                          hits all of them alike
+ *                          round runs each command once, so that a busy moment hits all of
+ *                          them alike, in an order of its own (the same ones each time), so
+ *                          that none has always the same one before it: what that leaves in
+ *                          the caches, or to be done, is worth some tenths of a millisecond
  *   spawn --row COUNT FILE each command COUNT times in a row before the next one; the wall
  *                          time of all together is what counts
  *
@@ -94,6 +96,20 @@ static int64_t run(char *const *words, int round, int64_t *cpu, const posix_spaw
 	return status == 0 ? wall : -wall - 1;
 }
 
+/* A new order of the numbers below count. */
+static void shuffle(size_t *order, size_t count)
+{
+	static uint64_t state = 0x9e3779b97f4a7c15;
+	for (size_t i = count; i > 1; i--) {
+		state ^= state << 13;
+		state ^= state >> 7;
+		state ^= state << 17;
+		size_t other = state % i, kept = order[i - 1];
+		order[i - 1] = order[other];
+		order[other] = kept;
+	}
+}
+
 static int compare(const void *a, const void *b)
 {
 	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -139,9 +155,13 @@ int main(int argc, char **argv)
 	int64_t ignored = 0, before = 0;
 	const char *rest = getenv("SPAWN_PAUSE");
 	long pause = rest && !row ? strtol(rest, NULL, 10) : 0;
+	size_t order[COMMANDS];
+	for (size_t k = 0; k < count; k++)
+		order[k] = k;
 	for (int i = 0; i < (row ? (int)count : rounds); i++) {
+		shuffle(order, row ? 0 : count);
 		for (size_t k = 0; k < (row ? (size_t)rounds : count); k++) {
-			struct command *c = &commands[row ? (size_t)i : k];
+			struct command *c = &commands[row ? (size_t)i : order[k]];
 			int round = row ? (int)k : i;
 			if (round % c->every != 0)
 				continue;

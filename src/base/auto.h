@@ -53,4 +53,8 @@ static inline void close_fd(int *fd)
 	*fd = -1;
 }
 
+/* A large buffer that is written before it is read: the build's zeroing of every variable would touch
+ * all its pages, and a page's first touch costs more than most system calls. */
+#define not_zeroed __attribute__((uninitialized))
+
 #endif

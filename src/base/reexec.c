@@ -25,7 +25,7 @@ int reexec_readonly(char **argv, struct err *e)
 	auto_close int clone =
 		kernel_open_tree(AT_FDCWD, self, KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC);
 	int rc = clone < 0 ? clone : kernel_mount_setattr(clone, "", AT_EMPTY_PATH, &attr);
-	char origin[4096];
+	char origin[4096] not_zeroed;
 	ssize_t length = readlink(self, origin, sizeof origin - 1);
 	if (length > 0) {
 		origin[length] = '\0';

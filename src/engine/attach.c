@@ -112,7 +112,7 @@ static void take_input(struct copier *copier, const char *bytes, size_t length)
 
 static void read_input(struct copier *copier)
 {
-	char chunk[CHUNK];
+	char chunk[CHUNK] not_zeroed;
 	ssize_t n = read(STDIN_FILENO, chunk, sizeof chunk);
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -249,10 +249,14 @@ static int copy(struct copier *copier, int signals, enum attach_end *end, int *e
 		};
 		if (poll(polls, sizeof polls / sizeof *polls, -1) < 0)
 			continue;
-		if (polls[1].revents)
-			read_container(copier, &client->output, 0);
-		if (polls[2].revents)
-			read_container(copier, &client->error, 1);
+		for (int i = 0; i < 2; i++) {
+			int *from = i ? &client->error : &client->output;
+			/* Nothing is left in it, and nobody writes any more. */
+			if (polls[1 + i].revents == POLLHUP)
+				close_fd(from);
+			else if (polls[1 + i].revents)
+				read_container(copier, from, i);
+		}
 		for (int i = 0; i < 2; i++) {
 			int rc = polls[3 + i].revents ? write_user(copier, i, e) : 0;
 			if (rc < 0)

@@ -125,7 +125,7 @@ static void feed(struct client *client, int stream)
  * stays for as long as the container lives. */
 __attribute__((noinline)) static bool pump(struct monitor *monitor, int stream)
 {
-	char chunk[CHUNK];
+	char chunk[CHUNK] not_zeroed;
 	ssize_t n = read(monitor->outputs[stream], chunk, sizeof chunk);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))

@@ -67,14 +67,12 @@ static void host_close(struct host *host)
 
 #define auto_host __attribute__((cleanup(host_close)))
 
-static int host_open(struct host *host, struct err *e)
+/* Which network namespace this host is, by any socket in it: all that leases need. */
+static int host_find(struct host *host, int socket, struct err *e)
 {
 	socklen_t size = sizeof host->cookie;
-	int result = netlink_open(&host->route, NETLINK_ROUTE);
 
-	if (result < 0)
-		return err_errno(e, result, "cannot open a netlink socket");
-	host->netns = link_namespace_of(host->route.fd);
+	host->netns = link_namespace_of(socket);
 	if (host->netns == -EPERM) {
 		err_set(e, ERR_UNSUPPORTED, 0,
 			"an ordinary user cannot put a container on a bridge: it takes the right to "
@@ -83,8 +81,19 @@ static int host_open(struct host *host, struct err *e)
 	}
 	if (host->netns < 0)
 		return err_errno(e, host->netns, "cannot hold on to the host's network namespace");
-	if (getsockopt(host->route.fd, SOL_SOCKET, NETNS_COOKIE, &host->cookie, &size) < 0)
+	if (getsockopt(socket, SOL_SOCKET, NETNS_COOKIE, &host->cookie, &size) < 0)
 		host->cookie = 0;
+	return 0;
+}
+
+static int host_open(struct host *host, struct err *e)
+{
+	int result = netlink_open(&host->route, NETLINK_ROUTE);
+
+	if (result < 0)
+		return err_errno(e, result, "cannot open a netlink socket");
+	if (host_find(host, host->route.fd, e) < 0)
+		return -1;
 	result = netlink_open(&host->filter, NETLINK_NETFILTER);
 	if (result < 0) {
 		err_set(e, ERR_UNSUPPORTED, result,
@@ -595,7 +604,11 @@ static int bridge_detach(const struct net_release *release, struct err *e)
 
 	if (!ipam_parse_id(release->id, id) || inet_pton(AF_INET, release->address, &address) != 1)
 		return err_set(e, ERR_INVALID, 0, "a container's id or address is malformed");
-	if (host_open(&host, e) < 0 || open_leases(&host, release->run_root, &ipam, e) < 0)
+	/* The user waits for this: sockets of netlink cost more than the rest of it. */
+	auto_close int socket_here = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (socket_here < 0)
+		return err_errno(e, errno, "cannot make a socket");
+	if (host_find(&host, socket_here, e) < 0 || open_leases(&host, release->run_root, &ipam, e) < 0)
 		return -1;
 	int result = ipam_release(&ipam, id, ntohl(address.s_addr));
 	if (result < 0 && result != -ENOENT)

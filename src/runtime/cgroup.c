@@ -163,7 +163,7 @@ static void set_v2(struct cgroup_host *host, const char *mount)
 
 int cgroup_probe(struct cgroup_host *host, struct err *e)
 {
-	char text[8192];
+	char text[8192] not_zeroed;
 
 	host->hierarchy_count = 0;
 	if (has_magic(TOP, KERNEL_CGROUP2_SUPER_MAGIC)) {

@@ -258,7 +258,7 @@ _Noreturn void init_run(const struct runtime_options *options, int sync)
 static int enter_working_directory(const struct spec_process *process, int root, struct err *e)
 {
 	const char *cwd = process->cwd;
-	char real[4096];
+	char real[4096] not_zeroed;
 
 	if (!cwd || !*cwd)
 		cwd = "/";
@@ -315,7 +315,7 @@ static int execute(const char *const *args, const char *const *env, struct err *
 				e, ERR_NO_COMMAND, 0, "cannot run \"%s\": no such file or directory", shown);
 	} else {
 		const char *path = lookup(env, "PATH");
-		char candidate[4096];
+		char candidate[4096] not_zeroed;
 		if (!path)
 			path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 		while (*file && *path) {

@@ -24,9 +24,11 @@ struct mounts {
 	const struct spec *spec;
 	int *copies; /* for each of the spec's mounts a descriptor + 1, or 0; NULL: none at all */
 	int root;    /* the attached root file system */
-	int proc;    /* the container's procfs, or -1 when none was mounted there */
-	int devpts;  /* the mount on /dev/pts, or -1 */
-	int null;    /* the null device, verified: the host's until the container has its own */
+	dev_t root_device;
+	ino_t root_inode;
+	int proc;   /* the container's procfs, or -1 when none was mounted there */
+	int devpts; /* the mount on /dev/pts, or -1 */
+	int null;   /* the null device, verified: the host's until the container has its own */
 	bool null_is_own;
 	int empty; /* an empty read-only tmpfs, detached; made when first needed */
 };

@@ -124,7 +124,7 @@ static bool make_last(int root, const char *path, bool folder)
  * is followed by us, the same way: links is how many more may be. */
 static int make_target(int root, const char *path, bool folder, int links)
 {
-	char part[4096], name[256];
+	char part[4096] not_zeroed, name[256];
 
 	if (strlen(path) >= sizeof part)
 		return -ENAMETOOLONG;
@@ -150,7 +150,7 @@ static int make_target(int root, const char *path, bool folder, int links)
 		if (rc < 0 && rc != -EEXIST)
 			return rc;
 		if (rc < 0) {
-			char target[4096], whole[4096];
+			char target[4096] not_zeroed, whole[4096] not_zeroed;
 			memcpy(part, path, (size_t)(at - path) + length);
 			part[(size_t)(at - path) + length] = '\0';
 			auto_close int there = fd_open_in_root(root, part, O_PATH, 0);
@@ -211,11 +211,11 @@ static int open_target(
 	if (fd < 0)
 		return err_errno(e, fd, "cannot make the mount point %s in the container", path);
 
-	struct stat st, top;
+	struct stat st;
 	struct statfs fs;
-	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0 || fstat(mounts->root, &top) < 0)
+	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return err_errno(e, errno, "cannot look at the mount point %s", path);
-	if (st.st_dev == top.st_dev && st.st_ino == top.st_ino)
+	if (st.st_dev == mounts->root_device && st.st_ino == mounts->root_inode)
 		return err_set(e, ERR_DENIED, 0, "cannot mount %s: it is the container's root", path);
 	if (folder != S_ISDIR(st.st_mode)) {
 		if (mount->engine)
@@ -375,6 +375,13 @@ static int fill_dev(struct mounts *mounts, int dev, struct err *e)
 		{"core", "/proc/kcore"},
 	};
 
+	/* What else of ours comes here finds its place, and need not look for it. */
+	for (size_t i = 0; i < mounts->spec->mounts_count; i++) {
+		const struct spec_mount *mount = &mounts->spec->mounts[i];
+		if (mount->engine && !strncmp(mount->destination, "/dev/", 5) &&
+			mkdirat(dev, mount->destination + 5, 0755) < 0 && errno != EEXIST)
+			return err_errno(e, errno, "cannot make %s", mount->destination);
+	}
 	for (size_t i = 0; i < mounts->spec->devices_count; i++)
 		if (make_device(dev, &mounts->spec->devices[i], mounts, e) < 0)
 			return -1;
@@ -440,7 +447,11 @@ int mounts_begin(struct mounts *mounts, int root, struct err *e)
 {
 	struct stat st;
 
+	if (fstat(root, &st) < 0)
+		return err_errno(e, errno, "cannot look at the root file system");
 	mounts->root = root;
+	mounts->root_device = st.st_dev;
+	mounts->root_inode = st.st_ino;
 	mounts->null = fd_open(AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW, 0);
 	if (mounts->null < 0)
 		return err_errno(e, mounts->null, "cannot open /dev/null");

@@ -23,7 +23,6 @@
 #include "engine/devices.h"
 #include "engine/monitor.h"
 #include "engine/spec.h"
-#include "net/pool.h"
 #include "store/driver.h"
 
 enum stage { STAGE_FILES = 1, STAGE_PROCESS = 2, STAGE_NETWORK = 4, STAGE_STATUS = 8 };
@@ -200,18 +199,31 @@ static struct net_request network_request(const struct launch *launch)
 	};
 }
 
-/* A namespace that was made ahead, if there is one; else -1. */
-static int take_network(struct launch *launch)
+/* A namespace that was made ahead, if there is one. */
+static void take_network(struct launch *launch)
 {
 	struct net_request request = network_request(launch);
-	int netns = -1;
 
-	if (launch->network.kind == NET_HOST || !launch->ready_networks ||
-		net_pool_take(&request, &netns, &launch->network) <= 0)
-		return -1;
-	launch->stages |= STAGE_NETWORK;
+	if (launch->network.kind == NET_HOST || !launch->ready_networks || launch->stale_network ||
+		net_pool_take(&request, &launch->taken, &launch->network) <= 0)
+		return;
 	log_trace("monitor", "network namespace taken");
-	return netns;
+}
+
+/* While the child is on its way already: whether that namespace is what it should be. */
+static int confirm_network(struct launch *launch, struct err *e)
+{
+	struct net_request request = network_request(launch);
+
+	if (launch->taken.netns < 0)
+		return 0;
+	if (net_pool_confirm(&request, &launch->taken, &launch->network, e) < 0) {
+		launch->stale_network = true;
+		return -1;
+	}
+	launch->stages |= STAGE_NETWORK;
+	log_trace("monitor", "network namespace confirmed");
+	return 0;
 }
 
 static int attach_network(struct launch *launch, struct err *e)
@@ -258,7 +270,7 @@ static int prepare(void *context, struct err *e)
 {
 	struct launch *launch = context;
 
-	if (make_files(launch, e) < 0)
+	if (confirm_network(launch, e) < 0 || make_files(launch, e) < 0)
 		return -1;
 	if (launch->container->record.status.state != CONTAINER_CREATING)
 		return 0;
@@ -280,12 +292,12 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 	 * and they belong to this user namespace, not to one of the container's. */
 	launch->ready_networks = engine->config->ready_networks && !engine->user_namespace &&
 				 !strcmp(engine->run_root, config_default_run_root(arena));
-	auto_close int netns = take_network(launch);
+	take_network(launch);
 	struct spec_host host = {
 		.files = arena_printf(arena, "%s/containers/%s", engine->run_root, launch->container->id),
 		.user_namespace = engine->user_namespace,
 		.lonely = launch->network.kind == NET_NONE,
-		.ready_network = netns,
+		.ready_network = launch->taken.netns,
 		.joined_network = launch->network.kind == NET_HOST,
 		.rows = launch->rows,
 		.columns = launch->columns,
@@ -349,6 +361,7 @@ int launch_up(struct launch *launch, const int stdio[3], struct err *e)
 	struct container_status before = launch->container->record.status;
 
 	launch->console = launch->mounts = launch->files = -1;
+	launch->taken = (struct net_pool_taken)NET_POOL_NONE;
 	/* One that is being created is swept as a whole when we are killed; of another, what we
 	 * make here. */
 	if (before.state != CONTAINER_CREATING) {
@@ -358,7 +371,11 @@ int launch_up(struct launch *launch, const int stdio[3], struct err *e)
 			return -1;
 		launch->stages |= STAGE_STATUS;
 	}
-	if (go_up(launch, stdio, &arena, e) == 0)
+	int rc = go_up(launch, stdio, &arena, e);
+	net_pool_close(&launch->taken);
+	if (rc < 0 && launch->stale_network)
+		rc = go_up(launch, stdio, &arena, e);
+	if (rc == 0)
 		return 0;
 	if (launch->stages & STAGE_PROCESS)
 		runtime_abandon(&launch->process);

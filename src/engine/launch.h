@@ -13,6 +13,7 @@
 #include "engine/container.h"
 #include "engine/engine.h"
 #include "net/net.h"
+#include "net/pool.h"
 #include "runtime/cgroup.h"
 #include "runtime/runtime.h"
 #include "store/container.h"
@@ -29,6 +30,8 @@ struct launch {
 	int console;         /* the terminal's master, or -1 */
 	int mounts;          /* the mount namespace, held so that its end is not on the way of the exit */
 	bool ready_networks; /* network namespaces are made ahead of time here */
+	bool stale_network;  /* the one that was taken did not fit any more */
+	struct net_pool_taken taken;
 	unsigned stages;
 };
 

@@ -9,10 +9,10 @@
  *	asked.KIND	its time of change is when a container of that kind last ended
  *
  * Taking needs no lock: of several who rename KIND.N one wins. The taker opens `ns`, reads
- * `slot`, deletes it, and from then on holds the namespace by its descriptor; the mount is
- * undone later, by the refill of some container, because that takes a grace period of the
- * kernel's. What a crash leaves (new.TAG without the lock held, taken.TAG with a `slot` that
- * is seconds old, a lease without a folder) the next refill clears away.
+ * `slot`, deletes it when all was found to stand, and from then on holds the namespace by its
+ * descriptor; the mount is undone later, by the refill of some container, because that takes a grace period
+ *of the kernel's. What a crash leaves (new.TAG without the lock held, taken.TAG with a `slot` that is seconds
+ *old, a lease without a folder) the next refill clears away.
  *
  * An address in the pool is leased to an id that begins with 16 zeros, which no container's
  * does; adopting the lease is the moment where the driver checks that all still stands.
@@ -96,50 +96,69 @@ static int open_namespace(int folder)
 	return steal_fd(&fd);
 }
 
-static int take_slot(int pool, const struct net_driver *driver, const struct net_request *request, unsigned n,
-	struct net_attachment *out)
+static bool take_slot(
+	int pool, const struct net_driver *driver, unsigned n, struct net_pool_taken *out, struct slot *slot)
 {
 	char name[NAME_SIZE], taken[NAME_SIZE] = "taken.", tag[17];
-	struct err ignored;
-	struct slot slot;
 
 	slot_name(driver, n, name);
 	make_tag(tag);
 	memcpy(taken + 6, tag, sizeof tag);
 	if (renameat(pool, name, pool, taken) < 0)
-		return -1;
+		return false;
 	auto_close int folder = fd_open(pool, taken, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	if (folder < 0 || !read_slot(folder, &slot))
-		return -1;
+	if (folder < 0 || !read_slot(folder, slot))
+		return false;
 	auto_close int netns = open_namespace(folder);
-	if (netns >= 0 && driver->adopt && driver->adopt(request, slot.id, &slot.got, &ignored) < 0)
-		close_fd(&netns);
-	/* Where it cannot be used, its lease is the refill's to give back: no folder has it. */
-	unlinkat(folder, "slot", 0);
-	if (netns < 0)
-		return -1;
-	*out = slot.got;
-	return steal_fd(&netns);
+	if (netns < 0) {
+		unlinkat(folder, "slot", 0);
+		return false;
+	}
+	out->folder = steal_fd(&folder);
+	out->netns = steal_fd(&netns);
+	memcpy(out->id, slot->id, sizeof out->id);
+	return true;
 }
 
-int net_pool_take(const struct net_request *request, int *netns, struct net_attachment *out)
+int net_pool_take(const struct net_request *request, struct net_pool_taken *taken, struct net_attachment *out)
 {
 	struct err ignored;
+	struct slot slot;
 	const struct net_driver *driver = net_driver_find(request->network, &ignored);
 
+	*taken = (struct net_pool_taken)NET_POOL_NONE;
 	if (!driver || !driver->pooled || request->interface || request->address || request->sysctl_count)
 		return 0;
 	auto_close int pool = fd_open(request->run_root, FOLDER, O_RDONLY | O_DIRECTORY, 0);
 	if (pool < 0)
 		return 0;
 	for (unsigned n = 0; n < SLOTS; n++) {
-		int fd = take_slot(pool, driver, request, n, out);
-		if (fd >= 0) {
-			*netns = fd;
+		if (take_slot(pool, driver, n, taken, &slot)) {
+			*out = slot.got;
 			return 1;
 		}
 	}
 	return 0;
+}
+
+int net_pool_confirm(const struct net_request *request, struct net_pool_taken *taken,
+	struct net_attachment *got, struct err *e)
+{
+	const struct net_driver *driver = net_driver_find(request->network, e);
+
+	if (!driver)
+		return -1;
+	int rc = driver->adopt ? driver->adopt(request, taken->id, got, e) : 0;
+	/* Where it cannot be used, its lease is the refill's to give back: no folder has it. */
+	unlinkat(taken->folder, "slot", 0);
+	net_pool_close(taken);
+	return rc;
+}
+
+void net_pool_close(struct net_pool_taken *taken)
+{
+	close_fd(&taken->folder);
+	close_fd(&taken->netns);
 }
 
 /* Making. */

@@ -209,6 +209,24 @@ static int bench(char **words)
 	return 0;
 }
 
+static int take_ready(const struct net_request *request, int *netns, struct net_attachment *got)
+{
+	struct net_pool_taken taken;
+	struct err e = {0};
+
+	*netns = -1;
+	if (!net_pool_take(request, &taken, got))
+		return 0;
+	int kept = dup(taken.netns);
+	if (net_pool_confirm(request, &taken, got, &e) < 0) {
+		close(kept);
+		*got = (struct net_attachment){0};
+		return 0;
+	}
+	*netns = kept;
+	return 1;
+}
+
 static int take(char **words)
 {
 	struct net_attachment got;
@@ -216,7 +234,7 @@ static int take(char **words)
 	char path[64];
 	int netns;
 
-	if (!net_pool_take(&request, &netns, &got)) {
+	if (!take_ready(&request, &netns, &got)) {
 		printf("taken=0\n");
 		return 0;
 	}
@@ -244,7 +262,7 @@ static int pool(char **words)
 		make_id(id, (unsigned)i);
 		struct net_request request = {.run_root = root, .network = words[1], .id = id};
 		double began = now();
-		if (net_pool_take(&request, &netns, &got))
+		if (take_ready(&request, &netns, &got))
 			took[hits++] = now() - began;
 		close(netns);
 		if (*got.address) {

@@ -104,32 +104,25 @@ static void remove_files(const struct engine *engine, const char *id)
 	fd_remove_tree(engine->run, path);
 }
 
-/* In the child: the driver's detached mount. The child sees the store through mounts of
- * its own namespace, in which an overlay must find its parts: so the store is opened anew. */
+/* The driver's detached mount. */
 static int open_root(void *context, struct err *e)
 {
 	const struct launch *launch = context;
-	const struct store *ours = &launch->engine->store;
-	struct store store;
+	struct store *store = &launch->engine->store;
+	auto_close int folder = container_open_dir(&launch->engine->containers, launch->container, e);
 
-	if (store_open(&store, ours->path, STORE_WRITE, e) < 0)
-		return -1;
-	store.driver = ours->driver;
-	store.driver_data = ours->driver_data;
-	int containers = store_folder(&store, STORE_CONTAINERS, e);
-	int folder = containers < 0 ? -1
-				    : fd_open(containers, launch->container->id,
-					      O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (folder < 0)
-		return containers < 0 ? -1 : err_errno(e, folder, "cannot open the container's folder");
+		return -1;
 	struct driver_rootfs rootfs = {
 		.folder = folder,
 		.layers = launch->config->layers.items,
 		.layer_count = launch->config->layers.count,
 		.ephemeral = launch->config->auto_remove,
 	};
-	/* Descriptors that are left open end with execve. */
-	return store.driver->rootfs_mount(&store, &rootfs, e);
+	int root = store->driver->rootfs_mount(store, &rootfs, e);
+	if (root >= 0)
+		log_trace("monitor", "root file system made");
+	return root;
 }
 
 static void cgroup_path(const char *id, char path[CGROUP_PATH])

@@ -89,18 +89,22 @@ static int raise_loopback(struct err *e)
 	return 0;
 }
 
-/* Attaches the root at the engine's anchor, in our mount namespace only, and gives a
- * descriptor of its top. */
-static int attach_root(const struct runtime_options *options, struct err *e)
+static int make_private(struct err *e)
 {
 	struct kernel_mount_attr private_tree = {.propagation = MS_PRIVATE};
 	/* Before anything is mounted: what we do must not show up on the host. */
 	int rc = kernel_mount_setattr(AT_FDCWD, "/", KERNEL_AT_RECURSIVE, &private_tree);
-	if (rc < 0)
-		return err_errno(e, rc, "cannot make the mounts private");
-	auto_close int root = options->open_root(options->context, e);
-	if (root < 0)
-		return -1;
+	return rc < 0 ? err_errno(e, rc, "cannot make the mounts private") : 0;
+}
+
+/* Attaches the root, which the parent has made, at the engine's anchor, in our mount namespace
+ * only, and gives a descriptor of its top. */
+static int attach_root(const struct runtime_options *options, int sync, struct err *e)
+{
+	auto_close int root = -1;
+	int rc = sync_wait(sync, SYNC_ROOT, NULL, &root, e);
+	if (rc)
+		return rc < 0 ? -1 : err_set(e, ERR_SYSTEM, 0, "the engine went away");
 	rc = kernel_move_mount(root, "", AT_FDCWD, options->anchor, KERNEL_MOVE_MOUNT_F_EMPTY);
 	if (rc < 0)
 		return err_errno(e, rc, "cannot attach the root file system");
@@ -180,9 +184,10 @@ static int run_steps(const struct runtime_options *options, int sync, struct err
 		(spec->loopback && raise_loopback(e) < 0))
 		return -1;
 
-	if (mounts_copy(&mounts, spec, e) < 0)
+	if (mounts_copy(&mounts, spec, e) < 0 || make_private(e) < 0 || mounts_make_ahead(&mounts, e) < 0)
 		return -1;
-	auto_close int root = attach_root(options, e);
+	log_trace("child", "file systems made");
+	auto_close int root = attach_root(options, sync, e);
 	if (root < 0 || mounts_begin(&mounts, root, e) < 0)
 		return -1;
 	log_trace("child", "root file system attached");
@@ -200,6 +205,12 @@ static int run_steps(const struct runtime_options *options, int sync, struct err
 	if (spec->process.terminal && mounts_terminal(&mounts, true, &master, &slave, e) < 0)
 		return -1;
 	log_trace("child", "file systems mounted");
+
+	/* While the parent makes the cgroup: sysctls need our own /proc, and must be written before
+	 * it becomes read-only; nothing that is mounted later lies in what is hidden. */
+	if ((mounts.proc >= 0 && set_sysctls(spec, mounts.proc, e) < 0) || mounts_hide(&mounts, e) < 0)
+		return -1;
+	log_trace("child", "paths hidden");
 
 	/* Our cgroup stands: its folder becomes our namespace's root, so we move first. */
 	int joined = 0;
@@ -222,11 +233,7 @@ static int run_steps(const struct runtime_options *options, int sync, struct err
 		return err_errno(e, rc, "cannot talk to the engine");
 	close_fd(&master);
 
-	/* Done while the parent sets up the network: sysctls need our own /proc, and must
-	 * be written before it becomes read-only. */
-	if (mounts.proc >= 0 && set_sysctls(spec, mounts.proc, e) < 0)
-		return -1;
-	if (mounts_hide(&mounts, e) < 0 || enter_root(&mounts, e) < 0)
+	if (enter_root(&mounts, e) < 0)
 		return -1;
 	log_trace("child", "in the new root");
 	if (spec->process.terminal && init_take_terminal(slave, &spec->process, e) < 0)

@@ -30,12 +30,16 @@ struct mounts {
 	int devpts; /* the mount on /dev/pts, or -1 */
 	int null;   /* the null device, verified: the host's until the container has its own */
 	bool null_is_own;
-	int empty; /* an empty read-only tmpfs, detached; made when first needed */
+	int empty;         /* an empty read-only tmpfs, detached; made when first needed */
+	int *made;         /* for each of the spec's mounts what was made ahead + 1, or 0; NULL: nothing */
+	bool devices_left; /* some of the devices have to be bound */
 };
 
 /* First of all: copies the sources of binds that stay joined with the host's mounts (slave,
  * shared), which ours then part from. */
 int mounts_copy(struct mounts *mounts, const struct spec *spec, struct err *e);
+/* What of the engine's own needs no root to stand on, detached. */
+int mounts_make_ahead(struct mounts *mounts, struct err *e);
 int mounts_begin(struct mounts *mounts, int root, struct err *e);
 /* All that needs nothing of the parent's; then what needs the cgroup namespace, what the parent
  * has prepared, and at last masks and read-only paths. */

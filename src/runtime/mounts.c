@@ -312,41 +312,52 @@ static int bind(const struct mounts *mounts, const struct spec_mount *mount, str
 	return attach(mounts, mount, steal_fd(&tree), e);
 }
 
-static int make_device(int dev, const struct spec_device *device, const struct mounts *mounts, struct err *e)
+/* Makes its node in the new tmpfs: 0; 1 where it has to be bound: its path lies elsewhere, or we
+ * are in a user namespace, where nodes cannot be made. */
+static int make_device(int dev, const struct spec_device *device, struct err *e)
 {
 	static const char prefix[] = "/dev/";
 	mode_t type = device->type == 'b' ? S_IFBLK : device->type == 'p' ? S_IFIFO : S_IFCHR;
-	/* Devices are made in the new tmpfs; one whose path lies elsewhere is bound. */
-	bool inside = !strncmp(device->path, prefix, sizeof prefix - 1);
-	const char *name = inside ? device->path + sizeof prefix - 1 : device->path;
 
-	if (inside) {
-		const char *slash = strrchr(name, '/');
-		if (slash) {
-			char folder[256];
-			snprintf(folder, sizeof folder, "%.*s", (int)(slash - name), name);
-			int rc = fd_mkdirs(dev, folder, 0755);
-			if (rc < 0)
-				return err_errno(
-					e, rc, "cannot make the folder of the device %s", device->path);
-		}
-		if (mknodat(dev, name, type | device->mode, makedev(device->major, device->minor)) == 0) {
-			if ((device->uid || device->gid) &&
-				fchownat(dev, name, device->uid, device->gid, AT_SYMLINK_NOFOLLOW) < 0)
-				return err_errno(
-					e, errno, "cannot give the device %s its owner", device->path);
-			return 0;
-		}
-		if (errno != EPERM)
-			return err_errno(e, errno, "cannot make the device %s", device->path);
+	if (strncmp(device->path, prefix, sizeof prefix - 1) != 0)
+		return 1;
+	const char *name = device->path + sizeof prefix - 1;
+	const char *slash = strrchr(name, '/');
+	if (slash) {
+		char folder[256];
+		snprintf(folder, sizeof folder, "%.*s", (int)(slash - name), name);
+		int rc = fd_mkdirs(dev, folder, 0755);
+		if (rc < 0)
+			return err_errno(e, rc, "cannot make the folder of the device %s", device->path);
 	}
-	/* In a user namespace nodes cannot be made: the host's is bound. */
-	struct spec_mount mount = {
-		.destination = device->path,
-		.source = device->host_path ? device->host_path : device->path,
-		.attributes = KERNEL_MOUNT_ATTR_NOSUID | KERNEL_MOUNT_ATTR_NOEXEC,
-	};
-	return bind(mounts, &mount, e);
+	if (mknodat(dev, name, type | device->mode, makedev(device->major, device->minor)) < 0)
+		return errno == EPERM ? 1 : err_errno(e, errno, "cannot make the device %s", device->path);
+	if ((device->uid || device->gid) &&
+		fchownat(dev, name, device->uid, device->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_errno(e, errno, "cannot give the device %s its owner", device->path);
+	return 0;
+}
+
+/* Binds the host's devices where no nodes were made. */
+static int bind_devices(const struct mounts *mounts, int dev, struct err *e)
+{
+	static const char prefix[] = "/dev/";
+
+	for (size_t i = 0; i < mounts->spec->devices_count; i++) {
+		const struct spec_device *device = &mounts->spec->devices[i];
+		struct spec_mount mount = {
+			.destination = device->path,
+			.source = device->host_path ? device->host_path : device->path,
+			.attributes = KERNEL_MOUNT_ATTR_NOSUID | KERNEL_MOUNT_ATTR_NOEXEC,
+		};
+		struct stat st;
+		bool inside = !strncmp(device->path, prefix, sizeof prefix - 1);
+		if (inside && fstatat(dev, device->path + sizeof prefix - 1, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			continue;
+		if (bind(mounts, &mount, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* Keeps the container's own null device, if dev has it. */
@@ -382,13 +393,15 @@ static int fill_dev(struct mounts *mounts, int dev, struct err *e)
 			mkdirat(dev, mount->destination + 5, 0755) < 0 && errno != EEXIST)
 			return err_errno(e, errno, "cannot make %s", mount->destination);
 	}
-	for (size_t i = 0; i < mounts->spec->devices_count; i++)
-		if (make_device(dev, &mounts->spec->devices[i], mounts, e) < 0)
+	for (size_t i = 0; i < mounts->spec->devices_count; i++) {
+		int rc = make_device(dev, &mounts->spec->devices[i], e);
+		if (rc < 0)
 			return -1;
+		mounts->devices_left = mounts->devices_left || rc > 0;
+	}
 	for (size_t i = 0; i < sizeof links / sizeof *links; i++)
 		if (symlinkat(links[i].target, dev, links[i].name) < 0 && errno != EEXIST)
 			return err_errno(e, errno, "cannot make /dev/%s", links[i].name);
-	keep_null(mounts, dev);
 	return 0;
 }
 
@@ -409,29 +422,82 @@ static int tmpfs_mode(const struct mounts *mounts, const struct spec_mount *moun
 	return 0;
 }
 
-static int make_one(struct mounts *mounts, const struct spec_mount *mount, struct err *e)
+static bool is_dev(const struct spec_mount *mount)
 {
-	char data[512];
+	return !strcmp(mount->type, "tmpfs") && !strcmp(mount->destination, "/dev");
+}
 
-	if (!strcmp(mount->type, "bind"))
-		return bind(mounts, mount, e);
-	bool tmpfs = !strcmp(mount->type, "tmpfs");
-	int rc = tmpfs && !mount->engine ? tmpfs_mode(mounts, mount, data, sizeof data) : 0;
-	if (rc < 0)
-		return err_errno(e, rc, "cannot set the options of the tmpfs on %s", mount->destination);
-	auto_close int fd = make_mount(
-		mount->type, mount->source, tmpfs && !mount->engine ? data : mount->data, mount->attributes);
+/* The file system, detached; /dev is filled. data is instead of the mount's own where not NULL. */
+static int make_detached(
+	struct mounts *mounts, const struct spec_mount *mount, const char *data, struct err *e)
+{
+	auto_close int fd =
+		make_mount(mount->type, mount->source, data ? data : mount->data, mount->attributes);
 	if (fd < 0) {
 		err_errno(e, fd, "cannot make a %s for %s", mount->type, mount->destination);
 		if (fd == -EINVAL && mount->data)
 			err_hint(e, "the options were: %s", mount->data);
 		return -1;
 	}
-	if (tmpfs && !strcmp(mount->destination, "/dev")) {
-		/* Nodes bound from the host need the mount in place first. */
-		if (attach(mounts, mount, fcntl(fd, F_DUPFD_CLOEXEC, 3), e) < 0)
+	if (is_dev(mount) && fill_dev(mounts, fd, e) < 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
+int mounts_make_ahead(struct mounts *mounts, struct err *e)
+{
+	const struct spec *spec = mounts->spec;
+
+	mounts->made = calloc(spec->mounts_count + 1, sizeof *mounts->made);
+	if (!mounts->made)
+		return err_errno(e, ENOMEM, "cannot mount");
+	for (size_t i = 0; i < spec->mounts_count; i++) {
+		const struct spec_mount *mount = &spec->mounts[i];
+		if (!mount->engine || mount->late || !strcmp(mount->type, "bind") ||
+			!strcmp(mount->type, "cgroup"))
+			continue;
+		int fd = make_detached(mounts, mount, NULL, e);
+		if (fd < 0)
 			return -1;
-		return fill_dev(mounts, fd, e);
+		mounts->made[i] = fd + 1;
+	}
+	return 0;
+}
+
+/* What was made ahead for it, which is taken out, or -1. */
+static int take_made(struct mounts *mounts, const struct spec_mount *mount)
+{
+	size_t i = (size_t)(mount - mounts->spec->mounts);
+
+	if (!mounts->made || mount < mounts->spec->mounts || i >= mounts->spec->mounts_count)
+		return -1;
+	int fd = mounts->made[i] - 1;
+	mounts->made[i] = 0;
+	return fd;
+}
+
+static int make_one(struct mounts *mounts, const struct spec_mount *mount, struct err *e)
+{
+	char data[512] not_zeroed;
+
+	if (!strcmp(mount->type, "bind"))
+		return bind(mounts, mount, e);
+	bool own_mode = !strcmp(mount->type, "tmpfs") && !mount->engine;
+	int rc = own_mode ? tmpfs_mode(mounts, mount, data, sizeof data) : 0;
+	if (rc < 0)
+		return err_errno(e, rc, "cannot set the options of the tmpfs on %s", mount->destination);
+	auto_close int fd = take_made(mounts, mount);
+	if (fd < 0)
+		fd = make_detached(mounts, mount, own_mode ? data : NULL, e);
+	if (fd < 0)
+		return -1;
+	if (is_dev(mount)) {
+		/* Nodes bound from the host need the mount in place first. */
+		if (attach(mounts, mount, fcntl(fd, F_DUPFD_CLOEXEC, 3), e) < 0 ||
+			(mounts->devices_left && bind_devices(mounts, fd, e) < 0))
+			return -1;
+		keep_null(mounts, fd);
+		return 0;
 	}
 	bool proc = !strcmp(mount->type, "proc") && mounts->proc < 0;
 	bool devpts = !strcmp(mount->type, "devpts") && mounts->devpts < 0;

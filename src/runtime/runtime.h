@@ -15,8 +15,8 @@
 
 struct runtime_options {
 	const struct spec *spec;
-	/* Called in the child, in its namespaces: returns a detached mount of the root
-	 * file system. It runs there so that it overlaps with the parent's work. */
+	/* Called in the parent while the child makes its own file systems: returns a detached
+	 * mount of the root file system. */
 	int (*open_root)(void *context, struct err *e);
 	/* Called in the parent while the child works on its first mounts; when it returns, what
 	 * late mounts show has to be there. May be NULL. */

@@ -4,11 +4,13 @@
  * One SOCK_SEQPACKET pair, one struct sync_message a packet:
  *
  *	parent				child
- *	clone3 ------------------------> mounts everything that needs no cgroup
+ *	clone3 ------------------------> makes the engine's own file systems, detached
+ *	the root file system,
+ *	ROOT (a detached mount) -------> attaches it, puts the others in place, sysctls, masks
  *	cgroup, late mounts' files,
  *	MAPPED ------------------------> joins it, its own cgroup namespace, cgroup and late mounts
  *	                      <--------- MOUNTED (with the terminal's master, if any)
- *	network, GO -------------------> masks, pivot_root, confinement
+ *	network, GO -------------------> pivot_root, confinement
  *	                      <--------- READY, when asked to pause there
  *	START -------------------------> execve
  *	end of file: the command runs <- (the socket is close-on-exec)
@@ -24,7 +26,8 @@
 #include "base/err.h"
 
 enum sync_type {
-	SYNC_MAPPED = 1,
+	SYNC_ROOT = 1,
+	SYNC_MAPPED,
 	SYNC_MOUNTED,
 	SYNC_GO, /* value: 1 to go on to execve at once, 0 to send READY and wait */
 	SYNC_READY,

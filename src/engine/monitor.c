@@ -20,14 +20,16 @@
 
 #include "base/auto.h"
 #include "base/fd.h"
+#include "base/idle.h"
 #include "base/kernel.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "engine/launch.h"
 #include "engine/logs.h"
 
-/* SETTLE: milliseconds without news after which the monitor makes itself at home. */
-enum { CLIENTS = 16, CHUNK = 32 * 1024, BACKLOG = 64, SETTLE = 10 };
+/* SETTLE: milliseconds without news after which the monitor makes itself at home; QUIET: after which
+ * it expects none soon. */
+enum { CLIENTS = 16, CHUNK = 32 * 1024, BACKLOG = 64, SETTLE = 10, QUIET = 1000 };
 
 /* What can still lie in a pipe of the container's when it has ended: the kernel's limit of a
  * pipe. More can only come from somebody outside who holds the other end. */
@@ -53,6 +55,7 @@ struct monitor {
 	int listener;
 	struct client clients[CLIENTS];
 	size_t clients_count;
+	struct idle idle;
 	/* Once the start is over: see shrink(). */
 	struct engine kept_engine;
 	struct container_config kept_config;
@@ -284,9 +287,6 @@ static void let_go(void)
 		return;
 }
 
-/* Where the program's text lies: the linker's own names. */
-extern const char __executable_start, etext;
-
 /*
  * What a monitor keeps in memory is there as often as there are containers, so what
  * starting one needed is given back: the command's arena, but for the little that the end
@@ -311,10 +311,7 @@ __attribute__((noinline)) static void shrink(struct monitor *monitor)
 	monitor->engine = monitor->launch.engine = &monitor->kept_engine;
 	monitor->config = monitor->launch.config = &monitor->kept_config;
 	arena_free(arena);
-	/* The program's text, too: what little of it is needed comes back from the page cache. */
-	uintptr_t text = (uintptr_t)&__executable_start & ~(uintptr_t)(PAGE - 1);
-	madvise((void *)text, (uintptr_t)&etext - text,
-		MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
+	idle_prepare(&monitor->idle);
 	/* ENOMEM where the stack has not grown that far: the rest was still given back. */
 	madvise((void *)(end - DEEP), DEEP, MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
 }
@@ -326,6 +323,14 @@ static void settle(struct monitor *monitor)
 	listen_for_clients(monitor);
 	launch_prepare(&monitor->launch);
 	shrink(monitor);
+}
+
+static int wait_for_news(
+	struct monitor *monitor, struct pollfd *polls, nfds_t count, bool settled, bool quiet)
+{
+	return !settled ? poll(polls, count, SETTLE)
+	       : quiet  ? idle_poll(&monitor->idle, polls, count)
+			: poll(polls, count, QUIET);
 }
 
 /* The container is gone: what it wrote last is read whether or not clients have taken what
@@ -344,7 +349,7 @@ static void read_rest(struct monitor *monitor)
 static void look_after(struct monitor *monitor)
 {
 	int64_t began = time_since_boot();
-	bool alive = true, settled = false;
+	bool alive = true, settled = false, quiet = false;
 
 	while (alive) {
 		struct pollfd polls[4 + 3 * CLIENTS];
@@ -366,10 +371,12 @@ static void look_after(struct monitor *monitor)
 		}
 		/* Most containers that CI runs are gone before anybody could come for them. By the
 		 * clock: one that writes all the time never leaves us idle. */
-		int ready = poll(polls, count, settled ? -1 : SETTLE);
+		int ready = wait_for_news(monitor, polls, count, settled, quiet);
+		quiet = settled && ready == 0;
 		if (!settled && ready >= 0 && time_since_boot() - began >= SETTLE * 1000000) {
 			settle(monitor);
 			settled = true;
+			quiet = ready == 0;
 		}
 		if (ready <= 0)
 			continue;

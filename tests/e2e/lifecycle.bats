@@ -443,3 +443,20 @@ kill_monitor() {
 		assert_no_trace
 	done
 }
+
+@test "a monitor that waits keeps next to nothing in memory, and wakes" {
+	brig run -d --name quiet --network none "$image" sh -c 'sleep 2; echo late; sleep 100' >/dev/null
+	local monitor pss
+	monitor=$(monitor_of quiet)
+	pss() { awk '/^Pss:/ { print $2 }' "/proc/$monitor/smaps_rollup"; }
+	small() { (($(pss) <= 100)); }
+	# What a sanitised program holds besides is not brig's.
+	if ! ldd "$BRIG" 2>/dev/null | grep -q libasan; then wait_until 2 small; fi
+	logged() { [[ $(brig logs quiet) == late ]]; }
+	wait_until 10 logged
+	# It has been awake, and goes back to sleep.
+	if ! ldd "$BRIG" 2>/dev/null | grep -q libasan; then wait_until 5 small; fi
+	assert_equal "$(brig exec quiet echo alive)" alive
+	brig rm -f quiet >/dev/null
+	assert_no_trace
+}

@@ -26,14 +26,41 @@ struct header {
 	uint32_t version;
 };
 
-/* FNV-1a over a half of a record, its first word (the checksum) left out. */
+/* Over a half of a record, its first word (the checksum) left out: FNV-1a of 64 bits that takes
+ * eight bytes at a time, folded. Never 0. */
 static uint32_t checksum(const void *half, size_t size)
+{
+	uint64_t sum = 14695981039346656037U;
+	uint64_t word = 0;
+
+	memcpy(&word, (const char *)half + sizeof(uint32_t), sizeof(uint32_t));
+	for (size_t at = sizeof(uint64_t);; at += sizeof word) {
+		sum = (sum ^ word) * 1099511628211U;
+		sum ^= sum >> 32;
+		if (at >= size)
+			break;
+		memcpy(&word, (const char *)half + at, sizeof word);
+	}
+	return (uint32_t)sum | 1;
+}
+
+/* How brig 0.1's first stores have it: FNV-1a of 32 bits, byte by byte. */
+static uint32_t old_checksum(const void *half, size_t size)
 {
 	const unsigned char *p = half;
 	uint32_t sum = 2166136261U;
 	for (size_t i = sizeof(uint32_t); i < size; i++)
 		sum = (sum ^ p[i]) * 16777619U;
 	return sum | 1;
+}
+
+/* A half begins with its checksum. */
+static bool is_whole(const void *half, size_t size)
+{
+	uint32_t sum;
+
+	memcpy(&sum, half, sizeof sum);
+	return sum == checksum(half, size) || sum == old_checksum(half, size);
 }
 
 static off_t record_at(size_t slot)
@@ -169,8 +196,8 @@ static bool read_record(const struct containers *containers, size_t slot, struct
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (record->status.state == CONTAINER_FREE)
 			return false;
-		if (record->identity.checksum == checksum(&record->identity, sizeof record->identity) &&
-			record->status.checksum == checksum(&record->status, sizeof record->status)) {
+		if (is_whole(&record->identity, sizeof record->identity) &&
+			is_whole(&record->status, sizeof record->status)) {
 			record->identity.name[sizeof record->identity.name - 1] = '\0';
 			record->identity.image[sizeof record->identity.image - 1] = '\0';
 			record->identity.command[sizeof record->identity.command - 1] = '\0';
@@ -198,8 +225,7 @@ bool container_read_left(const struct containers *containers, struct container *
 	if (container->slot >= containers->count)
 		return false;
 	memcpy(&record, &containers->records[container->slot], sizeof record);
-	if (record.status.state != CONTAINER_FREE ||
-		record.status.checksum != checksum(&record.status, sizeof record.status) ||
+	if (record.status.state != CONTAINER_FREE || !is_whole(&record.status, sizeof record.status) ||
 		memcmp(record.identity.id, container->record.identity.id, sizeof record.identity.id))
 		return false;
 	container->record.status.exit_code = record.status.exit_code;
@@ -257,7 +283,7 @@ static int mend(const struct containers *containers, size_t slot)
 {
 	struct container_record record = containers->records[slot];
 	struct container_status status = {.state = CONTAINER_FREE};
-	bool known = record.identity.checksum == checksum(&record.identity, sizeof record.identity);
+	bool known = is_whole(&record.identity, sizeof record.identity);
 
 	if (known) {
 		status.state = CONTAINER_EXITED;

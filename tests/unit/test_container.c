@@ -224,6 +224,37 @@ static void test_damaged_record_is_mended(void **state)
 	containers_close(&containers);
 }
 
+static uint32_t bytewise(const unsigned char *half, size_t size)
+{
+	uint32_t sum = 2166136261U;
+	for (size_t i = 4; i < size; i++)
+		sum = (sum ^ half[i]) * 16777619U;
+	return sum | 1;
+}
+
+static void test_older_checksums_count(void **state)
+{
+	struct containers containers = open_index(*state);
+	struct container container = claim(&containers, "older"), found;
+	struct err e = {0};
+	off_t at = 4096 + (off_t)(container.slot * sizeof container.record);
+
+	set_state(&containers, &container, CONTAINER_EXITED);
+	struct container_record record;
+	assert_int_equal(pread(containers.index, &record, sizeof record, at), sizeof record);
+	record.identity.checksum = bytewise((const void *)&record.identity, sizeof record.identity);
+	record.status.checksum = bytewise((const void *)&record.status, sizeof record.status);
+	assert_int_equal(pwrite(containers.index, &record, sizeof record, at), sizeof record);
+	assert_int_equal(container_find(&containers, "older", &found, &e), 0);
+	assert_int_equal(found.record.status.state, CONTAINER_EXITED);
+	/* Any other is damage. */
+	record.status.checksum ^= 2;
+	assert_int_equal(pwrite(containers.index, &record, sizeof record, at), sizeof record);
+	assert_false(container_read(&containers, container.slot, &found));
+	container_unlock(&container);
+	containers_close(&containers);
+}
+
 static void test_damaged_header_is_an_error(void **state)
 {
 	struct place *place = *state;
@@ -285,6 +316,7 @@ int main(void)
 		TEST(test_lock_tells_of_the_owner),
 		TEST(test_crash_while_creating_is_swept),
 		TEST(test_damaged_record_is_mended),
+		TEST(test_older_checksums_count),
 		TEST(test_damaged_header_is_an_error),
 		TEST(test_many_claim_at_once),
 	};

@@ -103,7 +103,9 @@ static int run_history(struct cli *cli, void *given, int argc, char **argv, stru
 
 	struct engine *engine = cli_engine(cli, ENGINE_READ, e);
 	if (!engine || image_find(&engine->store, arena, argv[0], &image, e) < 0 ||
-		image_config(&engine->store, arena, &image, &config, e) < 0)
+		image_config(&engine->store, arena, &image, &config, e) < 0 ||
+		image_all_layers(&engine->store, arena, &image, e) < 0 ||
+		image_count(&engine->store, &image, true, e) < 0)
 		return -1;
 	size_t count = config.history_count, layer = 0;
 	struct format_row *rows = arena_array(arena, count + 1, sizeof *rows);

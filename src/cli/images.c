@@ -18,7 +18,7 @@ struct images_options {
 
 static const struct opt options_table[] = {
 	{"all", 'a', OPT_BOOL, offsetof(struct images_options, all), NULL,
-		"Show all images (default hides intermediate images, which brig has not)"},
+		"Show all images (default hides intermediate images)"},
 	{"digests", 0, OPT_BOOL, offsetof(struct images_options, digests), NULL, "Show digests"},
 	FILTER_ROW(images_options, filters),
 	{"format", 0, OPT_STRING, offsetof(struct images_options, format), NULL, FORMAT_HELP},
@@ -83,6 +83,8 @@ static bool has_labels(struct listing *l, const struct image *image)
 
 static bool passes(struct listing *l, const struct image *image)
 {
+	if (image->intermediate && (l->dangling == 1 || !l->options->all))
+		return false;
 	if (l->dangling >= 0 && (image->tags.count == 0) != (l->dangling == 1))
 		return false;
 	if (l->before && image->created >= l->before)
@@ -231,8 +233,13 @@ static int run_images(struct cli *cli, void *given, int argc, char **argv, struc
 	if (image_list(&l.engine->store, &cli->arena, &images, &count, e) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
-		if (passes(&l, &images[i]))
-			add_image(&l, &images[i]);
+		struct err uncounted;
+		if (!passes(&l, &images[i]))
+			continue;
+		/* A layer that is missing is told by whoever needs it. */
+		if (image_count(&l.engine->store, &images[i], false, &uncounted) < 0)
+			images[i].size = 0;
+		add_image(&l, &images[i]);
 	}
 	if (o->quiet && (!format || !strcmp(format, "table")))
 		format = "{{.ID}}";

@@ -5,6 +5,7 @@
 #include "cli/rmi.h"
 #include "engine/control.h"
 #include "oci/reference.h"
+#include "store/image.h"
 
 struct rm_cli {
 	bool force;
@@ -26,7 +27,8 @@ static int rm_one(struct cli *cli, struct engine *engine, const char *name, void
 
 	if (container_find(&engine->containers, name, &container, e) < 0) {
 		if (e->kind == ERR_NOT_FOUND && reference_is_serial(name))
-			return cli_remove_image(cli, engine, name, options->force, e);
+			return cli_remove_image(
+				cli, engine, name, options->force ? IMAGE_REMOVE_FORCE : 0, e);
 		/* As docker: with -f what is not there is as good as removed. */
 		return e->kind == ERR_NOT_FOUND && options->force ? cli_complain(e) - 1 : -1;
 	}

@@ -4,7 +4,7 @@
 
 #include "cli/open.h"
 
-/* Removes the image, or a name of it, and prints what went as docker does. */
-int cli_remove_image(struct cli *cli, struct engine *engine, const char *name, bool force, struct err *e);
+/* Removes the image, or a name of it, and prints what went as docker does; flags as image_remove()'s. */
+int cli_remove_image(struct cli *cli, struct engine *engine, const char *name, unsigned flags, struct err *e);
 
 #endif

@@ -41,6 +41,8 @@ static const struct field config_fields[] = {
 	ROW(image_id, FIELD_STRING),
 	ROW(driver, FIELD_STRING),
 	ROW(layers, FIELD_STRINGS),
+	ROW(layers_hidden, FIELD_INTEGER),
+	ROW(committed, FIELD_STRING),
 	ROW(entrypoint, FIELD_STRINGS),
 	ROW(command, FIELD_STRINGS),
 	ROW(env, FIELD_STRINGS),
@@ -194,6 +196,8 @@ int container_config_read(
 		return err_set(
 			e, ERR_CORRUPT, 0, "the container's config.json is damaged or of a newer version");
 	read_fields(arena, root, config_fields, config);
+	if (config->layers_hidden < 0)
+		config->layers_hidden = 0;
 	const struct json *mounts = json_get_array(root, "mounts");
 	if (mounts) {
 		config->mounts = arena_array(arena, mounts->list.count, sizeof *config->mounts);

@@ -47,6 +47,8 @@ struct container_config {
 	const char *image_id;      /* 64 hex digits */
 	const char *driver;        /* storage driver */
 	struct strings layers;     /* chain ids in hex, the lowest first */
+	int64_t layers_hidden;     /* between the last two: see store/layer_commit.h */
+	const char *committed;     /* the config, in hex, that commit made of just these layers */
 	struct strings entrypoint; /* in force: the image's or the user's */
 	struct strings command;
 	struct strings env;

@@ -15,6 +15,7 @@
 #include "base/kernel.h"
 #include "base/opt.h"
 #include "base/time.h"
+#include "engine/commit.h"
 #include "engine/container.h"
 #include "engine/image.h"
 #include "engine/launch.h"
@@ -53,7 +54,7 @@ static bool is_cut_short(const struct container_status *status)
 {
 	return status->state == CONTAINER_CREATING || status->state == CONTAINER_REMOVING ||
 	       ((status->state == CONTAINER_CREATED || status->state == CONTAINER_EXITED) &&
-		       status->flags & CONTAINER_UNCLEAN);
+		       status->flags & (CONTAINER_UNCLEAN | CONTAINER_COMMITTING));
 }
 
 /* With its lock held. */
@@ -82,6 +83,9 @@ static void settle_locked(struct engine *engine, struct container *container)
 			container_remove_finish(&engine->containers, container, &ignored);
 		} else {
 			status.flags &= ~(uint32_t)CONTAINER_UNCLEAN;
+			if (status.flags & CONTAINER_COMMITTING &&
+				commit_recover(engine, container, &ignored) == 0)
+				status.flags &= ~(uint32_t)CONTAINER_COMMITTING;
 			container_write_status(&engine->containers, container, &status, &ignored);
 		}
 	}

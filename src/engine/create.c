@@ -185,6 +185,7 @@ static int make(struct engine *engine, struct container *container, struct conta
 		.folder = dir,
 		.layers = config->layers.items,
 		.layer_count = config->layers.count,
+		.hidden = (size_t)config->layers_hidden,
 		.ephemeral = config->auto_remove,
 	};
 	if (store->driver->rootfs_create(store, &rootfs, e) < 0)
@@ -218,7 +219,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 		return -1;
 	*config = options->config;
 	if (check_platform(options, &image, e) < 0 ||
-		image_config(store, arena, &image, &image_document, e) < 0 ||
+		image_config_own(store, arena, &image, &image_document, e) < 0 ||
 		merge(arena, options, &image_document, config, e) < 0 || spec_check(arena, config, e) < 0 ||
 		driver_use(store, engine->config->driver, e) < 0) {
 		store_unlock_images(store);
@@ -231,6 +232,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	for (size_t i = 0; i < image.layer_count; i++)
 		strings_add(arena, &config->layers,
 			arena_strdup(arena, oci_digest_hex(&image.layers[i].chain_id)));
+	config->layers_hidden = (int64_t)image.hidden;
 	log_trace("parent", "image found");
 
 	struct strings args = container_args(arena, config);

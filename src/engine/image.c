@@ -1,6 +1,7 @@
 /* image.c - images as users see them: removing, and docker's JSON of one. */
 #include "engine/image.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "engine/container.h"
 #include "engine/control.h"
 #include "store/driver.h"
+#include "store/layer_commit.h"
 
 /* ---- who uses an image ---- */
 
@@ -77,9 +79,25 @@ static bool uses_layer(
 	void *context, const struct container *container, const struct container_config *config)
 {
 	const struct usage *usage = context;
+	size_t count = config->layers.count;
+	char chain[65];
 
-	for (size_t i = 0; i < config->layers.count; i++) {
+	/* A layer was just made of it, and its document may not say so yet. */
+	if (container->record.status.flags & CONTAINER_COMMITTING)
+		return true;
+	for (size_t i = 0; i < count; i++) {
 		if (!strcmp(config->layers.items[i], usage->chain))
+			return true;
+	}
+	if (!config->layers_hidden)
+		return false;
+	snprintf(chain, sizeof chain, "%.64s", config->layers.items[count - 1]);
+	const char *end = count > 1 ? config->layers.items[count - 2] : "";
+	while (strcmp(chain, end) != 0) {
+		int rc = layer_below(&usage->engine->store, chain, chain);
+		if (rc != 1)
+			return rc < 0; /* damaged: who knows */
+		if (!strcmp(chain, usage->chain))
 			return true;
 	}
 	return false;
@@ -116,7 +134,7 @@ static void collect_last(struct engine *engine, const struct image_users *users)
 }
 
 int engine_image_remove(
-	struct engine *engine, const char *text, bool force, struct image_removal *removal, struct err *e)
+	struct engine *engine, const char *text, unsigned flags, struct image_removal *removal, struct err *e)
 {
 	const struct image_users users = {
 		.context = engine, .image_used = image_used, .layer_used = layer_used};
@@ -126,7 +144,7 @@ int engine_image_remove(
 		control_settle_all(engine);
 		containers_sweep(&engine->containers);
 	}
-	if (image_remove(&engine->store, engine->arena, text, force, &users, removal, e) < 0) {
+	if (image_remove(&engine->store, engine->arena, text, flags, &users, removal, e) < 0) {
 		/* Maybe it went already, but for its content. */
 		engine_collect_garbage(engine);
 		return -1;
@@ -261,19 +279,43 @@ static const char *const *items_of(const struct strings *list)
 	return list->items ? list->items : none;
 }
 
-int engine_image_inspect(struct engine *engine, const struct image *image, struct json_writer *w,
+/* The true ones, for an image that was committed here. They are remembered, by who may write. */
+static int find_diff_ids(
+	struct engine *engine, const struct image *image, struct oci_config *config, struct err *e)
+{
+	struct store writable;
+	struct store *store = &engine->store;
+	struct err ignored;
+	int rc = 0;
+
+	if (!store->writable && store_open(&writable, engine->data_root, STORE_WRITE, &ignored) == 0)
+		store = &writable;
+	for (size_t i = 0; rc == 0 && i < image->layer_count && i < config->layer_count; i++)
+		rc = layer_content(
+			store, oci_digest_hex(&image->layers[i].chain_id), &config->diff_ids[i], e);
+	if (store == &writable)
+		store_close(&writable);
+	return rc;
+}
+
+int engine_image_inspect(struct engine *engine, const struct image *given, struct json_writer *w,
 	const char *key, struct err *e)
 {
 	struct oci_config config;
+	struct image whole = *given;
+	const struct image *image = &whole;
 	char time[TIME_TEXT];
 
-	if (image_config(&engine->store, engine->arena, image, &config, e) < 0)
+	if (image_config(&engine->store, engine->arena, image, &config, e) < 0 ||
+		image_all_layers(&engine->store, engine->arena, &whole, e) < 0 ||
+		image_count(&engine->store, &whole, false, e) < 0 ||
+		(image->stacked && find_diff_ids(engine, image, &config, e) < 0))
 		return -1;
 	json_begin_object(w, key);
 	json_put_string(w, "Id", image->id.text);
 	json_put_strings(w, "RepoTags", items_of(&image->tags));
 	json_put_strings(w, "RepoDigests", items_of(&image->digests));
-	json_put_string(w, "Parent", "");
+	json_put_string(w, "Parent", image->parent.text);
 	json_put_string(w, "Comment", comment_of(&config));
 	if (config.created != TIME_NONE)
 		json_put_string(w, "Created", time_format(time, config.created));

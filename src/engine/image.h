@@ -9,8 +9,8 @@
 #include "store/image.h"
 
 /* image_remove() with the containers of this store as the image's users. */
-int engine_image_remove(
-	struct engine *engine, const char *text, bool force, struct image_removal *removal, struct err *e);
+int engine_image_remove(struct engine *engine, const char *text, unsigned flags,
+	struct image_removal *removal, struct err *e);
 
 /* Ends what a killed rmi began, and removes what a container stood on that has gone meanwhile.
  * Cheap where there is nothing of the kind. Neither of the store's locks is held. */

@@ -117,6 +117,7 @@ static int open_root(void *context, struct err *e)
 		.folder = folder,
 		.layers = launch->config->layers.items,
 		.layer_count = launch->config->layers.count,
+		.hidden = (size_t)launch->config->layers_hidden,
 		.ephemeral = launch->config->auto_remove,
 	};
 	int root = store->driver->rootfs_mount(store, &rootfs, e);

@@ -124,6 +124,10 @@ struct oci_config {
 	struct oci_digest *diff_ids; /* the lowest layer first */
 	size_t layer_count;
 	const struct json *document; /* the whole, for fields that brig does not know */
+	/* Written only, as "brig.below" (store/image.h): the config whose history and layers come
+	 * before these. */
+	struct oci_digest below;
+	bool below_stacked;
 };
 
 /*

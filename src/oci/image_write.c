@@ -87,6 +87,13 @@ void oci_config_write(struct buf *out, const struct oci_config *config)
 	json_begin_object(&w, NULL);
 	json_put_string(&w, "architecture", config->platform.architecture);
 	put_text(&w, "author", config->author);
+	if (config->below.text[0]) {
+		json_begin_object(&w, "brig.below");
+		json_put_string(&w, "config", config->below.text);
+		if (config->below_stacked)
+			json_put_bool(&w, "stacked", true);
+		json_end_object(&w);
+	}
 	put_runtime(&w, config);
 	put_time(&w, "created", config->created);
 	if (config->history_count) {

@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "store/layer.h"
 #include "store/store.h"
 #include "store/unpack.h"
 
@@ -26,6 +27,9 @@ struct driver_rootfs {
 	int folder;                /* the container's, where the driver keeps what is the container's own */
 	const char *const *layers; /* chain ids in hex, the lowest first */
 	size_t layer_count;
+	/* How many are not listed between the highest and the one before it: layer_below() names
+	 * them. Only overlay looks for them. */
+	size_t hidden;
 	bool ephemeral; /* need not outlive a crash: nothing has to be synced */
 	bool read_only;
 };
@@ -63,6 +67,26 @@ struct store_driver {
 	 * it is copied. */
 	int (*rootfs_commit)(
 		struct store *store, const struct driver_rootfs *rootfs, int stage, struct err *e);
+
+	/*
+	 * The container does not run; what it wrote becomes the tree of a new layer in constant time, and
+	 * it goes on on top of that. rootfs_push makes and names the layer, whose fields are all given; then
+	 * the caller notes durably that the container stands on it; then rootfs_pushed. On failure of
+	 * the first nothing has changed. NULL, all three: rootfs_commit.
+	 */
+	int (*rootfs_push)(struct store *store, const struct driver_rootfs *rootfs, const struct layer *layer,
+		struct err *e);
+	int (*rootfs_pushed)(struct store *store, int folder, struct err *e);
+	/* After a kill in the midst of that. 1: the layer chain was made, and the caller goes on with
+	 * noting it; 0: as before, and nothing is left; -1. */
+	int (*rootfs_recover)(struct store *store, int folder, char chain[65], struct err *e);
+	/* Makes later mounts of what was committed cheaper, taking its time. NULL: nothing to do. */
+	int (*rootfs_tidy)(struct store *store, const struct driver_rootfs *rootfs, struct err *e);
+	/* Opens the trees on which rootfs_changes stands, the highest first; *fds is to be freed, the
+	 * descriptors closed. NULL: the tree of the highest layer. */
+	int (*rootfs_below)(struct store *store, const struct driver_rootfs *rootfs, int **fds, size_t *count,
+		struct err *e);
+
 	/* Keeps the present state under a name in folder, and goes back to one. NULL: copies. */
 	int (*rootfs_snapshot)(
 		struct store *store, const struct driver_rootfs *rootfs, const char *name, struct err *e);

@@ -12,7 +12,6 @@
 
 #include "base/auto.h"
 #include "base/fd.h"
-#include "store/blob.h"
 #include "store/image_names.h"
 
 enum { RECORD_LIMIT = 8 << 20, RECORD_NAME = 64 + 5 + 1, RECORD_VERSION = 1 };
@@ -67,6 +66,11 @@ static const char *parse_record(
 	out->created = read_when(root, "created");
 	out->added = read_when(root, "added");
 	out->size = json_get_integer(root, "size", 0);
+	out->stacked = json_get_bool(root, "stacked", false);
+	int64_t hidden = json_get_integer(root, "hidden", 0);
+	if (!read_digest(root, "parent", true, &out->parent) || hidden < 0 || (hidden && !layers->list.count))
+		return "its parent is not valid";
+	out->hidden = (size_t)hidden;
 	oci_platform_from(json_get_string(root, "os"), json_get_string(root, "architecture"),
 		json_get_string(root, "variant"), &out->platform);
 	out->layers = arena_array(arena, layers->list.count + 1, sizeof *out->layers);
@@ -158,6 +162,12 @@ static int write_record(struct store *store, const struct image *image, struct e
 	json_put_string(&w, "architecture", image->platform.architecture);
 	json_put_string(&w, "variant", image->platform.variant);
 	json_put_integer(&w, "size", image->size);
+	if (image->parent.text[0])
+		json_put_string(&w, "parent", image->parent.text);
+	if (image->stacked)
+		json_put_bool(&w, "stacked", true);
+	if (image->hidden)
+		json_put_integer(&w, "hidden", (int64_t)image->hidden);
 	json_begin_array(&w, "layers");
 	for (size_t i = 0; i < image->layer_count; i++) {
 		const struct image_layer *layer = &image->layers[i];
@@ -214,9 +224,16 @@ int image_each_record(
 struct adoption {
 	struct store *store;
 	struct image_names *names;
+	const char **known; /* ids that have a serial, sorted: each record is looked for */
+	size_t known_count;
 	struct err *e;
 	int count;
 };
+
+static int compare_ids(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 static int adopt(void *context, const char *id)
 {
@@ -226,7 +243,7 @@ static int adopt(void *context, const char *id)
 	struct image image = {0};
 	struct err bad;
 
-	if (image_names_serial(a->names, id))
+	if (a->known_count && bsearch(&id, a->known, a->known_count, sizeof *a->known, compare_ids))
 		return 0;
 	if (image_read(a->store, &arena, &none, id, &image, &bad) < 0 || !image.serial[0] ||
 		image_names_get(a->names, image.serial)) {
@@ -241,6 +258,15 @@ static int adopt(void *context, const char *id)
 int image_names_adopt(struct store *store, struct image_names *names, struct err *e)
 {
 	struct adoption a = {.store = store, .names = names, .e = e};
+	auto_arena struct arena arena = {0};
+
+	a.known = arena_array(&arena, names->count + 1, sizeof *a.known);
+	for (size_t i = 0; i < names->count; i++) {
+		/* A copy: adopting moves the items. */
+		if (names->items[i].kind == IMAGE_NAME_SERIAL)
+			a.known[a.known_count++] = arena_memdup(&arena, names->items[i].id, 64);
+	}
+	qsort(a.known, a.known_count, sizeof *a.known, compare_ids);
 	return image_each_record(store, adopt, &a, e) < 0 ? -1 : a.count;
 }
 
@@ -369,6 +395,24 @@ static int compare_images(const void *a, const void *b)
 	return strcmp(left->id.text, right->id.text);
 }
 
+/* Those without a name on which others were committed. */
+static void find_intermediate(struct arena *arena, struct image *list, size_t count)
+{
+	const char **parents = arena_array(arena, count + 1, sizeof *parents);
+	size_t found = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].parent.text[0])
+			parents[found++] = list[i].parent.text;
+	}
+	qsort(parents, found, sizeof *parents, compare_ids);
+	for (size_t i = 0; i < count && found; i++) {
+		const char *id = list[i].id.text;
+		list[i].intermediate = !list[i].tags.count && !list[i].digests.count &&
+				       bsearch(&id, parents, found, sizeof *parents, compare_ids);
+	}
+}
+
 int image_list(struct store *store, struct arena *arena, struct image **images, size_t *count, struct err *e)
 {
 	auto_names struct image_names names = {0};
@@ -392,6 +436,7 @@ int image_list(struct store *store, struct arena *arena, struct image **images, 
 		found++;
 	}
 	qsort(list, found, sizeof *list, compare_images);
+	find_intermediate(arena, list, found);
 	*images = list;
 	*count = found;
 	return 0;
@@ -423,22 +468,6 @@ int image_tag(struct store *store, const struct oci_digest *id, const struct ref
 	if (rc == 0 && previous)
 		*previous = had;
 	return rc;
-}
-
-int image_config(struct store *store, struct arena *arena, const struct image *image,
-	struct oci_config *config, struct err *e)
-{
-	auto_buf struct buf text = {0};
-
-	if (blob_read(store, &image->id, OCI_CONFIG_LIMIT, &text, e) < 0) {
-		if (e->kind == ERR_NOT_FOUND) {
-			e->kind = ERR_CORRUPT;
-			err_hint(e, "remove the image with brig rmi -f %.12s, and pull it again",
-				oci_digest_hex(&image->id));
-		}
-		return -1;
-	}
-	return oci_config_parse(arena, text.data, text.length, config, e);
 }
 
 int image_check_layers(struct store *store, const struct image *image, struct err *e)

@@ -39,7 +39,7 @@ struct image_layer {
 	struct oci_digest diff_id, chain_id;
 	struct oci_digest blob; /* the compressed layer; none where it was made here */
 	int64_t blob_size;
-	int64_t size; /* of its files, bytes */
+	int64_t size; /* of its files, bytes; -1: see image_count() */
 };
 
 struct image {
@@ -50,12 +50,16 @@ struct image {
 	int64_t added;              /* when this store got it */
 	int64_t tagged;             /* when it was last given a tag; TIME_NONE */
 	struct oci_platform platform;
-	int64_t size;               /* of its layers' files */
+	struct oci_digest parent;   /* the image that it was committed on; none */
+	bool stacked;               /* its config is one part of several: image_config() */
+	int64_t size;               /* of its layers' files; -1: see image_count() */
 	struct image_layer *layers; /* the lowest first */
 	size_t layer_count;
+	size_t hidden;          /* layers between the last of these and the one before: image_all_layers() */
 	struct strings tags;    /* familiar: "debian:12" */
 	struct strings digests; /* familiar: "debian@sha256:…" */
-	bool damaged; /* image_list only: the record cannot be read; id, serial and names are good */
+	bool damaged;      /* image_list only: the record cannot be read; id, serial and names are good */
+	bool intermediate; /* image_list only: no name, and another was committed on it */
 };
 
 /* The names that an image gets. */
@@ -91,9 +95,23 @@ int image_list(struct store *store, struct arena *arena, struct image **images, 
 int image_tag(struct store *store, const struct oci_digest *id, const struct reference *name,
 	struct oci_digest *previous, struct err *e);
 
-/* The image's config, parsed and verified. */
+/*
+ * The image's config, parsed and verified. One that was committed here holds only what it has
+ * beyond the image that it was committed on: its "brig.below" names the config whose history and
+ * diff_ids come before, so that a commit does not cost more the longer the chain is.
+ * image_config() puts them together; image_config_own() leaves history and diff_ids as they
+ * stand, for who wants the rest.
+ */
 int image_config(struct store *store, struct arena *arena, const struct image *image,
 	struct oci_config *config, struct err *e);
+int image_config_own(struct store *store, struct arena *arena, const struct image *image,
+	struct oci_config *config, struct err *e);
+/* The config below one of ours: 1 with its digest and whether it is one of ours too, or 0. */
+int image_config_below(const struct oci_config *config, struct oci_digest *below, bool *stacked);
+/* Replaces image->layers by all of them: none is hidden then. */
+int image_all_layers(struct store *store, struct arena *arena, struct image *image, struct err *e);
+/* Fills image->size where it is not known, and with layers the sizes of those listed. */
+int image_count(struct store *store, struct image *image, bool layers, struct err *e);
 /* Whether the folders of all its layers are there: ERR_CORRUPT names the missing one. */
 int image_check_layers(struct store *store, const struct image *image, struct err *e);
 
@@ -118,15 +136,29 @@ struct image_removal {
  * docker's rmi. A name is taken away; when it was the image's last tag, the image goes
  * too. An id, or serial, removes the image with all of its names, which need force where they
  * are in more than one repository. ERR_CONFLICT in docker's words where a container uses
- * it (force helps unless that runs). A damaged record is no hindrance. The caller holds
- * neither of the two locks.
+ * it (force helps unless that runs), or another image was committed on it. A damaged record
+ * is no hindrance. The caller holds neither of the two locks.
  */
-int image_remove(struct store *store, struct arena *arena, const char *text, bool force,
+enum image_remove_flags {
+	IMAGE_REMOVE_FORCE = 1,
+	IMAGE_REMOVE_NO_PRUNE =
+		2, /* parents without a name stay, though nothing was committed on them any more */
+};
+int image_remove(struct store *store, struct arena *arena, const char *text, unsigned flags,
 	const struct image_users *users, struct image_removal *removal, struct err *e);
 
 /* Whether an image was removed whose content may not all have gone: the command was killed, or a
  * container stood on it. image_collect() ends this, if it can. */
 bool image_has_garbage(struct store *store);
+
+/* Notes that content is about to come which no image names yet, and forgets that when one does; where
+ * the command is killed in between, the note stays. */
+struct image_note {
+	uint64_t number;
+	bool before; /* there was one already */
+};
+int image_expect_garbage(struct store *store, struct image_note *note, struct err *e);
+void image_no_garbage(struct store *store, const struct image_note *note);
 
 /* Removes content that nothing refers to. 0, or how many layers and blobs; does nothing while
  * somebody adds content. The bytes of the blobs removed are added to *freed, which may be

@@ -18,7 +18,7 @@
 #include "store/blob.h"
 #include "store/driver.h"
 #include "store/image_names.h"
-#include "store/layer.h"
+#include "store/layer_commit.h"
 
 /* "docker.io/library/debian" of a name with tag or digest. */
 static size_t repository_length(const char *name)
@@ -78,11 +78,12 @@ struct removing {
 	struct image_names *names;
 	const struct image_users *users;
 	struct image_removal *out;
-	bool force;
+	bool force, prune;
 	char id[65];
-	uint64_t note;       /* what was written into images/garbage */
-	bool garbage_before; /* it was there already */
-	bool damaged;        /* the image's layers are not known */
+	struct image_note note; /* what was written into images/garbage */
+	bool damaged;           /* an image's layers are not known */
+	struct image *removed;  /* the images that went: the one that was meant, then its parents */
+	size_t removed_count;
 };
 
 static void untag(struct removing *r, const char *name)
@@ -128,12 +129,48 @@ static bool container_uses(const struct removing *r, char container[65], bool *r
 	       r->users->image_used(r->users->context, r->id, container, running);
 }
 
+/* Whether another image was committed on this one. */
+struct child_search {
+	struct store *store;
+	const char *id;
+	bool found;
+};
+
+static int look_for_child(void *context, const char *id)
+{
+	struct child_search *search = context;
+	static const struct image_names none;
+	auto_arena struct arena arena = {0};
+	struct image image;
+	struct err bad;
+
+	if (image_read(search->store, &arena, &none, id, &image, &bad) == 0 &&
+		!strcmp(oci_digest_hex(&image.parent), search->id))
+		search->found = true;
+	return search->found;
+}
+
+static bool has_children(const struct removing *r)
+{
+	struct child_search search = {.store = r->store, .id = r->id};
+	struct err ignored;
+
+	return image_each_record(r->store, look_for_child, &search, &ignored) < 0 || search.found;
+}
+
 /* What stands in the way of deleting the image itself. */
 static int check_conflicts(const struct removing *r, struct err *e)
 {
 	char container[65] = "";
 	bool running, used = container_uses(r, container, &running);
 
+	if (has_children(r)) {
+		err_set(e, ERR_CONFLICT, 0,
+			"conflict: unable to delete %.12s (cannot be forced) - image has dependent child "
+			"images",
+			r->id);
+		return err_hint(e, "remove those first that were committed on it: brig images -a");
+	}
 	if (used && running) {
 		err_set(e, ERR_CONFLICT, 0,
 			"conflict: unable to delete %.12s (cannot be forced) - image is being used by "
@@ -180,8 +217,9 @@ static int remove_name(struct removing *r, const char *text, const char *name, b
 	if (!is_digest && !repository_has_tag(r, name))
 		untag_all(r, name);
 	*whole = count_references(r->names, r->id) == 0;
-	if (*whole && container_uses(r, container, &running) && running)
-		*whole = false; /* forced: it loses its name, and stays for the container */
+	/* Forced: it loses its name, and stays for the container; or for the images made of it. */
+	if (*whole && ((container_uses(r, container, &running) && running) || has_children(r)))
+		*whole = false;
 	return 0;
 }
 
@@ -191,39 +229,67 @@ enum mark_kind { MARK_LAYER = 'l', MARK_BLOB = 'b' };
 
 struct marks {
 	struct arena arena;
-	const char **items;
+	const char **table; /* open addressing: a power of two, at most half full */
 	size_t count, room;
 	bool unknown; /* a record cannot be read: what it needs is not known */
 	bool kept;    /* something no image names was left for who uses it */
 };
 
-static void mark(struct marks *marks, enum mark_kind kind, const struct oci_digest *digest)
+/* Where text is in the table, or has its place. */
+static size_t place_of(const struct marks *marks, const char *text)
 {
-	if (!oci_digest_is_sha256(digest))
-		return;
-	if (marks->count == marks->room) {
-		size_t room = marks->room ? marks->room * 2 : 256;
-		const char **items = arena_array(&marks->arena, room, sizeof *items);
-		if (marks->count)
-			memcpy(items, marks->items, marks->count * sizeof *items);
-		marks->items = items;
-		marks->room = room;
+	size_t place = 0;
+
+	/* The digits are a digest's: any of them will do. */
+	for (int i = 0; i < 15; i++)
+		place = place << 4 ^ (unsigned char)text[i];
+	for (place &= marks->room - 1; marks->table[place]; place = (place + 1) & (marks->room - 1)) {
+		if (!strcmp(marks->table[place], text))
+			break;
 	}
-	marks->items[marks->count++] = arena_printf(&marks->arena, "%c%s", kind, oci_digest_hex(digest));
+	return place;
 }
 
-static int compare_text(const void *a, const void *b)
+static void grow(struct marks *marks)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	struct marks larger = {.room = marks->room ? marks->room * 4 : 1024};
+
+	larger.table = arena_array(&marks->arena, larger.room, sizeof *larger.table);
+	for (size_t i = 0; i < marks->room; i++) {
+		if (marks->table[i])
+			larger.table[place_of(&larger, marks->table[i])] = marks->table[i];
+	}
+	marks->table = larger.table;
+	marks->room = larger.room;
+}
+
+/* false where it was marked already. */
+static bool mark_hex(struct marks *marks, enum mark_kind kind, const char *hex)
+{
+	char text[1 + 64 + 1];
+
+	if (marks->count * 2 >= marks->room)
+		grow(marks);
+	snprintf(text, sizeof text, "%c%.64s", kind, hex);
+	size_t place = place_of(marks, text);
+	if (marks->table[place])
+		return false;
+	marks->table[place] = arena_strdup(&marks->arena, text);
+	marks->count++;
+	return true;
+}
+
+static bool mark(struct marks *marks, enum mark_kind kind, const struct oci_digest *digest)
+{
+	return oci_digest_is_sha256(digest) && mark_hex(marks, kind, oci_digest_hex(digest));
 }
 
 static bool marked(const struct marks *marks, enum mark_kind kind, const char *hex)
 {
 	char text[1 + 64 + 1];
-	const char *key = text;
 
 	snprintf(text, sizeof text, "%c%.64s", kind, hex);
-	return marks->count && bsearch(&key, marks->items, marks->count, sizeof *marks->items, compare_text);
+	return marks->room && marks->table[place_of(marks, text)];
 }
 
 /* All that records refer to. */
@@ -231,6 +297,38 @@ struct marking {
 	struct store *store;
 	struct marks *marks;
 };
+
+/* The layers below one that was committed, down to one that is marked or the end of the links. */
+static void mark_below(struct marking *m, const char *top)
+{
+	char chain[65];
+
+	snprintf(chain, sizeof chain, "%.64s", top);
+	for (;;) {
+		int rc = layer_below(m->store, chain, chain);
+		if (rc < 0)
+			m->marks->unknown = true;
+		if (rc != 1 || !mark_hex(m->marks, MARK_LAYER, chain))
+			return;
+	}
+}
+
+/* The configs whose history and layers come before those of an image's own. */
+static void mark_configs_below(struct marking *m, struct arena *arena, const struct image *image)
+{
+	struct oci_digest digest = image->id;
+	struct oci_config config;
+	struct err bad;
+
+	for (bool stacked = true; stacked;) {
+		auto_buf struct buf text = {0};
+		if (blob_read(m->store, &digest, OCI_CONFIG_LIMIT, &text, &bad) < 0 ||
+			oci_config_parse(arena, text.data, text.length, &config, &bad) < 0)
+			return; /* lost, and what is below it with it */
+		if (!image_config_below(&config, &digest, &stacked) || !mark(m->marks, MARK_BLOB, &digest))
+			return;
+	}
+}
 
 static int mark_record(void *context, const char *id)
 {
@@ -242,7 +340,7 @@ static int mark_record(void *context, const char *id)
 	struct oci_digest config;
 
 	oci_digest_from_hex(id, &config);
-	mark(m->marks, MARK_BLOB, &config);
+	bool new = mark(m->marks, MARK_BLOB, &config);
 	if (image_read(m->store, &arena, &none, id, &image, &bad) < 0) {
 		m->marks->unknown = true;
 		return 0;
@@ -252,17 +350,18 @@ static int mark_record(void *context, const char *id)
 		mark(m->marks, MARK_LAYER, &image.layers[i].chain_id);
 		mark(m->marks, MARK_BLOB, &image.layers[i].blob);
 	}
+	if (image.hidden)
+		mark_below(m, oci_digest_hex(&image.layers[image.layer_count - 1].chain_id));
+	/* Where another's parts have led here, they have led on. */
+	if (image.stacked && new)
+		mark_configs_below(m, &arena, &image);
 	return 0;
 }
 
 static int mark_all(struct store *store, struct marks *marks, struct err *e)
 {
 	struct marking m = {.store = store, .marks = marks};
-	if (image_each_record(store, mark_record, &m, e) < 0)
-		return -1;
-	if (marks->count)
-		qsort(marks->items, marks->count, sizeof *marks->items, compare_text);
-	return 0;
+	return image_each_record(store, mark_record, &m, e);
 }
 
 /* What others than images use is garbage when those have gone: `kept` remembers that there is some. */
@@ -321,6 +420,15 @@ static bool write_note(struct store *store, uint64_t *note)
 	return there;
 }
 
+int image_expect_garbage(struct store *store, struct image_note *note, struct err *e)
+{
+	if (store_lock_images(store, STORE_EXCLUSIVE, e) < 0)
+		return -1;
+	note->before = write_note(store, &note->number);
+	store_unlock_images(store);
+	return 0;
+}
+
 static void drop_note(struct store *store, uint64_t seen)
 {
 	struct err ignored;
@@ -332,6 +440,12 @@ static void drop_note(struct store *store, uint64_t seen)
 	if (folder >= 0 && read_note(store, &now) && now == seen)
 		unlinkat(folder, note_name, 0);
 	store_unlock_images(store);
+}
+
+void image_no_garbage(struct store *store, const struct image_note *note)
+{
+	if (!note->before)
+		drop_note(store, note->number);
 }
 
 bool image_has_garbage(struct store *store)
@@ -360,16 +474,61 @@ static void collect_blob(struct store *store, struct marks *marks, const struct 
 		marks->kept = true;
 }
 
-/* Removes what only this image used, whose record is gone. What cannot be removed is left to
- * image_collect(): the image itself is removed in any case. Returns whether that was all. */
-static bool remove_content(struct removing *r, const struct image *image)
+/* An image's config, and those below it that were only kept for its sake. */
+static void collect_configs(struct removing *r, struct marks *marks, const struct image *image)
+{
+	struct oci_digest digest = image->id;
+	bool stacked = image->stacked, more = true;
+	struct oci_config config;
+	struct err bad;
+
+	while (more) {
+		struct oci_digest now = digest;
+		auto_buf struct buf text = {0};
+		more = stacked && blob_read(r->store, &digest, OCI_CONFIG_LIMIT, &text, &bad) == 0 &&
+		       oci_config_parse(r->arena, text.data, text.length, &config, &bad) == 0 &&
+		       image_config_below(&config, &digest, &stacked);
+		if (marked(marks, MARK_BLOB, oci_digest_hex(&now)))
+			return;
+		collect_blob(r->store, marks, r->users, &now, &bad);
+	}
+}
+
+/* The highest first. What is above a layer that is in use is not looked at again. */
+static void collect_layers(struct removing *r, struct marks *marks, struct image *image)
+{
+	struct err ignored;
+
+	/* Hidden ones that cannot be told are left to image_collect(). */
+	if (image_all_layers(r->store, r->arena, image, &ignored) < 0)
+		marks->kept = true;
+	for (size_t i = image->layer_count; i-- > 0;) {
+		const struct image_layer *layer = &image->layers[i];
+		const char *chain = oci_digest_hex(&layer->chain_id);
+		/* Another image may have the layer from another blob. */
+		collect_blob(r->store, marks, r->users, &layer->blob, &ignored);
+		if (layer_is_used(marks, r->users, chain))
+			continue;
+		if (layer_remove(r->store, chain, &ignored) == 0)
+			strings_add(r->arena, &r->out->deleted, arena_strdup(r->arena, layer->chain_id.text));
+		else
+			marks->kept = true;
+	}
+}
+
+/* Removes what only the images used that went, whose records are gone. What cannot be removed is left to
+ * image_collect(): the images themselves are removed in any case. Returns whether that was all. */
+static bool remove_content(struct removing *r)
 {
 	struct marks marks = {0};
 	struct err ignored;
 	char container[65];
 	bool running;
 
+	for (size_t i = 0; i < r->removed_count; i++)
+		strings_add(r->arena, &r->out->deleted, arena_strdup(r->arena, r->removed[i].id.text));
 	/* Who has containers but cannot tell their layers gets nothing removed below them. */
+	snprintf(r->id, sizeof r->id, "%.64s", oci_digest_hex(&r->removed[0].id));
 	if (container_uses(r, container, &running) && !r->users->layer_used)
 		return false;
 	if (store_try_lock(r->store, STORE_EXCLUSIVE, &ignored) != 1)
@@ -377,25 +536,108 @@ static bool remove_content(struct removing *r, const struct image *image)
 	marks.kept = true;
 	if (mark_all(r->store, &marks, &ignored) == 0 && has_driver(r->store, &ignored)) {
 		marks.kept = false;
-		for (size_t i = image->layer_count; i-- > 0;) {
-			const struct image_layer *layer = &image->layers[i];
-			const char *chain = oci_digest_hex(&layer->chain_id);
-			/* Another image may have the layer from another blob. */
-			collect_blob(r->store, &marks, r->users, &layer->blob, &ignored);
-			if (layer_is_used(&marks, r->users, chain))
-				continue;
-			if (layer_remove(r->store, chain, &ignored) == 0)
-				strings_add(r->arena, &r->out->deleted,
-					arena_strdup(r->arena, layer->chain_id.text));
-			else
-				marks.kept = true;
+		/* Its parents' layers are among the first one's. */
+		collect_layers(r, &marks, &r->removed[0]);
+		for (size_t i = 0; i < r->removed_count; i++) {
+			collect_blob(r->store, &marks, r->users, &r->removed[i].manifest, &ignored);
+			collect_configs(r, &marks, &r->removed[i]);
 		}
-		collect_blob(r->store, &marks, r->users, &image->manifest, &ignored);
-		collect_blob(r->store, &marks, r->users, &image->id, &ignored);
 	}
 	arena_free(&marks.arena);
 	store_unlock(r->store);
 	return !marks.kept;
+}
+
+static void drop_serial(struct removing *r)
+{
+	const struct image_name *serial = image_names_serial(r->names, r->id);
+
+	if (serial)
+		image_names_drop(r->names, arena_strdup(r->arena, serial->name));
+}
+
+static void add_removed(struct removing *r, const struct image *image)
+{
+	/* Room for twice as many where their number is a power of two. */
+	if (!(r->removed_count & (r->removed_count + 1))) {
+		struct image *items = arena_array(r->arena, r->removed_count * 2 + 1, sizeof *items);
+		if (r->removed_count)
+			memcpy(items, r->removed, r->removed_count * sizeof *items);
+		r->removed = items;
+	}
+	r->removed[r->removed_count++] = *image;
+}
+
+/* Deletes the records of the images that went, the last one first: a parent's stays until its
+ * child's has gone. */
+static int remove_records(struct removing *r, struct err *e)
+{
+	char record[80];
+	int folder = r->removed_count ? store_folder(r->store, STORE_IMAGES, e) : 0;
+
+	if (folder < 0)
+		return -1;
+	for (size_t i = 0; i < r->removed_count; i++) {
+		snprintf(record, sizeof record, "%.64s.json", oci_digest_hex(&r->removed[i].id));
+		if (unlinkat(folder, record, 0) < 0 && errno != ENOENT)
+			return err_errno(e, errno, "cannot remove %s/images/%s", r->store->path, record);
+	}
+	return 0;
+}
+
+/* How many images were committed on each: by the parent's id. */
+struct family {
+	struct removing *r;
+	const char **parents;
+	size_t count, room;
+};
+
+static int add_parent(void *context, const char *id)
+{
+	struct family *family = context;
+	static const struct image_names none;
+	struct image image;
+	struct err bad;
+
+	if (image_read(family->r->store, family->r->arena, &none, id, &image, &bad) < 0 ||
+		!image.parent.text[0])
+		return 0;
+	if (family->count == family->room) {
+		size_t room = family->room ? family->room * 2 : 64;
+		const char **parents = arena_array(family->r->arena, room, sizeof *parents);
+		if (family->count)
+			memcpy(parents, family->parents, family->count * sizeof *parents);
+		family->parents = parents;
+		family->room = room;
+	}
+	family->parents[family->count++] = arena_strdup(family->r->arena, oci_digest_hex(&image.parent));
+	return 0;
+}
+
+/* docker's: parents without a name, on which nothing else was committed and which no container uses,
+ * go too. */
+static void prune_parents(struct removing *r, const struct image *image)
+{
+	struct family family = {.r = r};
+	struct image child = *image;
+	struct err ignored;
+	char container[65];
+	bool running;
+
+	if (!child.parent.text[0] || image_each_record(r->store, add_parent, &family, &ignored) < 0)
+		return;
+	while (oci_digest_is_sha256(&child.parent)) {
+		size_t children = 0;
+		snprintf(r->id, sizeof r->id, "%.64s", oci_digest_hex(&child.parent));
+		for (size_t i = 0; i < family.count; i++)
+			children += !strcmp(family.parents[i], r->id);
+		if (children != 1 || count_references(r->names, r->id) ||
+			container_uses(r, container, &running) ||
+			image_read(r->store, r->arena, r->names, r->id, &child, &ignored) < 0)
+			return;
+		drop_serial(r);
+		add_removed(r, &child);
+	}
 }
 
 /* Decides, and changes names and record. *image is what was deleted, where *whole is set. */
@@ -405,7 +647,6 @@ static int remove_locked(
 	struct reference reference;
 	struct err ignored;
 	const char *name = NULL;
-	char record[80];
 
 	if (image_names_resolve(r->names, text, r->id, e) < 0)
 		return -1;
@@ -437,26 +678,18 @@ static int remove_locked(
 		return -1;
 	if (*whole) {
 		untag_all(r, NULL);
-		const struct image_name *serial = image_names_serial(r->names, r->id);
-		if (serial)
-			image_names_drop(r->names, arena_strdup(r->arena, serial->name));
+		drop_serial(r);
+		add_removed(r, image);
+		if (r->prune)
+			prune_parents(r, image);
+		r->note.before = write_note(r->store, &r->note.number);
 	}
-	if (*whole)
-		r->garbage_before = write_note(r->store, &r->note);
 	if (image_names_save(r->store, r->names, e) < 0)
 		return -1;
-	if (!*whole)
-		return 0;
-	int folder = store_folder(r->store, STORE_IMAGES, e);
-	if (folder < 0)
-		return -1;
-	snprintf(record, sizeof record, "%s.json", r->id);
-	if (unlinkat(folder, record, 0) < 0 && errno != ENOENT)
-		return err_errno(e, errno, "cannot remove %s/images/%s", r->store->path, record);
-	return 0;
+	return remove_records(r, e);
 }
 
-int image_remove(struct store *store, struct arena *arena, const char *text, bool force,
+int image_remove(struct store *store, struct arena *arena, const char *text, unsigned flags,
 	const struct image_users *users, struct image_removal *removal, struct err *e)
 {
 	auto_names struct image_names names = {0};
@@ -467,7 +700,8 @@ int image_remove(struct store *store, struct arena *arena, const char *text, boo
 		.names = &names,
 		.users = users,
 		.out = &done,
-		.force = force,
+		.force = flags & IMAGE_REMOVE_FORCE,
+		.prune = !(flags & IMAGE_REMOVE_NO_PRUNE),
 	};
 	struct image image = {0};
 	bool whole = false;
@@ -479,11 +713,10 @@ int image_remove(struct store *store, struct arena *arena, const char *text, boo
 	if (rc < 0)
 		return -1;
 	if (whole) {
-		strings_add(arena, &done.deleted, arena_strdup(arena, done.id.text));
-		if (remove_content(&r, &image) && !r.garbage_before && !r.damaged)
-			drop_note(store, r.note);
 		struct err ignored;
-		if (r.garbage_before)
+		if (remove_content(&r) && !r.damaged)
+			image_no_garbage(store, &r.note);
+		if (r.note.before)
 			image_collect(store, users, NULL, &ignored);
 	}
 	*removal = done;

@@ -70,7 +70,12 @@ int layer_read(struct store *store, const char *chain, struct layer *layer, stru
 		strcmp(oci_digest_hex(&found.chain_id), chain) != 0)
 		return err_set(e, ERR_CORRUPT, 0, "the layer %.12s in %s is damaged: its layer.json", chain,
 			store->path);
+	found.provisional = json_get_bool(root, "provisional", false);
+	if (!read_digest(root, "content", true, &found.content))
+		return err_set(e, ERR_CORRUPT, 0, "the layer %.12s in %s is damaged: its layer.json", chain,
+			store->path);
 	found.size = json_get_integer(root, "size", 0);
+	found.total = json_get_integer(root, "total", -1);
 	found.entries = json_get_integer(root, "entries", 0);
 	const char *created = json_get_string(root, "created");
 	if (!created || time_parse(created, &found.created) < 0)
@@ -79,10 +84,9 @@ int layer_read(struct store *store, const char *chain, struct layer *layer, stru
 	return 0;
 }
 
-static int write_json(const struct layer *layer, int folder)
+static void render(const struct layer *layer, struct buf *text)
 {
-	auto_buf struct buf text = {0};
-	struct json_writer w = {.out = &text, .indent = 2};
+	struct json_writer w = {.out = text, .indent = 2};
 	char created[TIME_TEXT];
 
 	json_begin_object(&w, NULL);
@@ -90,11 +94,23 @@ static int write_json(const struct layer *layer, int folder)
 	json_put_string(&w, "chain_id", layer->chain_id.text);
 	json_put_string(&w, "parent", layer->parent.text);
 	json_put_string(&w, "blob", layer->blob.text);
+	if (layer->provisional) {
+		json_put_bool(&w, "provisional", true);
+		json_put_string(&w, "content", layer->content.text);
+		json_put_integer(&w, "total", layer->total);
+	}
 	json_put_integer(&w, "size", layer->size);
 	json_put_integer(&w, "entries", layer->entries);
 	json_put_string(&w, "created", time_format(created, layer->created));
 	json_end_object(&w);
-	buf_string(&text, "\n");
+	buf_string(text, "\n");
+}
+
+int layer_write(int folder, const struct layer *layer)
+{
+	auto_buf struct buf text = {0};
+
+	render(layer, &text);
 	/* In staging nobody sees it half written. */
 	auto_close int fd = fd_open(folder, "layer.json", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	return fd < 0 ? fd : fd_write_full(fd, text.data, text.length);
@@ -123,6 +139,23 @@ static int lock_chain(struct store *store, const char *chain, bool wait, struct 
 			return err_errno(e, errno, "cannot take a lock in %s", store->path);
 	}
 	return steal_fd(&fd);
+}
+
+int layer_update(struct store *store, const char *chain,
+	void (*change)(struct layer *layer, const void *context), const void *context, struct err *e)
+{
+	auto_buf struct buf text = {0};
+	struct layer layer;
+	auto_close int lock = lock_chain(store, chain, true, e);
+	int layers = lock < 0 ? -1 : store_folder(store, STORE_LAYERS, e);
+
+	if (layers < 0 || layer_read(store, chain, &layer, e) < 0)
+		return -1;
+	change(&layer, context);
+	render(&layer, &text);
+	auto_close int folder = fd_open(layers, chain, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int rc = folder < 0 ? folder : fd_replace(folder, "layer.json", text.data, text.length, 0600, true);
+	return rc < 0 ? err_errno(e, rc, "cannot write the layer %.12s in %s", chain, store->path) : 0;
 }
 
 /* Making one. */
@@ -242,7 +275,7 @@ int layer_seal(struct store *store, struct layer_stage *stage, const struct laye
 		return -1;
 	if (!stage->layer.created)
 		stage->layer.created = time_now();
-	int rc = write_json(&stage->layer, stage->stage.fd);
+	int rc = layer_write(stage->stage.fd, &stage->layer);
 	return rc < 0 ? err_errno(e, rc, "cannot write a layer's layer.json in %s", store->path) : 0;
 }
 

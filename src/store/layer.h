@@ -36,8 +36,11 @@ struct layer {
 	struct oci_digest chain_id;
 	struct oci_digest parent; /* the chain id below; none at the bottom */
 	struct oci_digest diff_id;
-	struct oci_digest blob; /* what it was unpacked from; none where it was made here */
-	int64_t size;           /* bytes of its files */
+	struct oci_digest blob;    /* what it was unpacked from; none where it was made here */
+	bool provisional;          /* diff_id is a random number: see layer_commit.h */
+	struct oci_digest content; /* of such a one: the true diff_id, once somebody has asked for it */
+	int64_t size;              /* bytes of its files; -1: not counted yet */
+	int64_t total;             /* with those of all layers below; -1: not known */
 	int64_t entries;
 	int64_t created; /* when it was made here, nanoseconds since 1970; 0 is now */
 };
@@ -89,6 +92,12 @@ int layer_seal(
 int layer_publish(struct store *store, struct layer_stage *stage, struct err *e);
 /* Ends a stage without a layer. */
 void layer_drop(struct store *store, struct layer_stage *stage);
+
+/* Writes layer.json into a folder that nobody reads yet; 0 or -errno. */
+int layer_write(int folder, const struct layer *layer);
+/* Changes what layer.json says, under the lock on the chain id: change gets it as it is now. */
+int layer_update(struct store *store, const char *chain,
+	void (*change)(struct layer *layer, const void *context), const void *context, struct err *e);
 
 /* One that is not there is success. */
 int layer_remove(struct store *store, const char *chain, struct err *e);

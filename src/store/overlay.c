@@ -109,6 +109,7 @@ static int make_places(struct store *store, struct err *e)
 
 /* The descriptors that make a mount. */
 struct parts {
+	struct overlay_stack stack;
 	int *lower; /* the highest first */
 	size_t lower_count;
 	int upper, work;
@@ -119,6 +120,7 @@ static void close_parts(struct parts *parts)
 	for (size_t i = 0; i < parts->lower_count; i++)
 		close_fd(&parts->lower[i]);
 	free(parts->lower);
+	overlay_stack_free(&parts->stack);
 	close_fd(&parts->upper);
 	close_fd(&parts->work);
 }
@@ -129,22 +131,26 @@ static int open_own(const struct driver_rootfs *rootfs, const char *name, struct
 	return fd < 0 ? err_errno(e, fd, "cannot open a container's folder \"%s\"", name) : fd;
 }
 
-static int open_parts(
+/* The layers' trees and, below them, the mount points. */
+static int open_lower(
 	struct store *store, const struct driver_rootfs *rootfs, struct parts *parts, struct err *e)
 {
-	*parts = (struct parts){.upper = -1, .work = -1};
-	parts->lower = calloc(rootfs->layer_count + 2, sizeof *parts->lower);
+	if (overlay_stack_find(store, rootfs, &parts->stack, e) < 0)
+		return -1;
+	parts->lower = calloc(parts->stack.count + 2, sizeof *parts->lower);
 	if (!parts->lower)
 		return err_errno(e, ENOMEM, "cannot mount a root file system");
-	for (size_t i = rootfs->layer_count; i--;) {
-		int fd = driver_open_tree(store, rootfs->layers[i]);
+	for (size_t i = 0; i < parts->stack.count; i++) {
+		const struct overlay_tree *tree = &parts->stack.trees[i];
+		int fd = fd_open(
+			store->folders[STORE_LAYERS], tree->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 		if (fd < 0)
 			return err_set(e, fd == -ENOENT ? ERR_CORRUPT : ERR_SYSTEM, fd,
-				"cannot open the layer %.12s in %s", rootfs->layers[i], store->path);
+				"cannot open the layer %.12s in %s", tree->chain, store->path);
 		parts->lower[parts->lower_count++] = fd;
 	}
 	/* Without a layer there must be one all the same: an empty folder. */
-	if (!rootfs->layer_count) {
+	if (!parts->lower_count) {
 		parts->lower[0] = open_own(rootfs, "empty", e);
 		if (parts->lower[0] < 0)
 			return -1;
@@ -156,6 +162,15 @@ static int open_parts(
 		parts->lower[parts->lower_count++] = fd;
 	else if (fd != -ENOENT)
 		return err_errno(e, fd, "cannot open the mount points of %s", store->path);
+	return 0;
+}
+
+static int open_parts(
+	struct store *store, const struct driver_rootfs *rootfs, struct parts *parts, struct err *e)
+{
+	*parts = (struct parts){.upper = -1, .work = -1};
+	if (open_lower(store, rootfs, parts, e) < 0)
+		return -1;
 	parts->upper = open_own(rootfs, "upper", e);
 	if (parts->upper >= 0)
 		parts->work = open_own(rootfs, "work", e);
@@ -244,10 +259,11 @@ static int mount_by_context(const struct driver_rootfs *rootfs, const struct par
  * can be mounted or mounted upon. So the folders come along as copies of their mounts,
  * laid over "/" (where nobody looks), and all is opened again below those.
  */
-static int mount_in_namespace(const struct store *store, const struct driver_rootfs *rootfs)
+static int mount_in_namespace(
+	const struct store *store, const struct driver_rootfs *rootfs, const struct overlay_stack *stack)
 {
 	auto_buf struct buf data = {0};
-	char name[64 + sizeof "/tree"];
+	char name[40];
 	int layers = kernel_open_tree(store->folders[STORE_LAYERS], "",
 		KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	int own = kernel_open_tree(
@@ -273,14 +289,13 @@ static int mount_in_namespace(const struct store *store, const struct driver_roo
 	if (names < 0 || upper < 0 || work < 0)
 		return -ENOENT;
 	buf_string(&data, "lowerdir=");
-	for (size_t i = rootfs->layer_count; i--;) {
-		snprintf(name, sizeof name, "%.64s/tree", rootfs->layers[i]);
-		int fd = fd_open(layers, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	for (size_t i = 0; i < stack->count; i++) {
+		int fd = fd_open(layers, stack->trees[i].path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 		if (fd < 0)
 			return fd;
-		buf_printf(&data, "%d%s", fd, i ? ":" : "");
+		buf_printf(&data, "%s%d", i ? ":" : "", fd);
 	}
-	if (!rootfs->layer_count) {
+	if (!stack->count) {
 		int fd = fd_open(own, "empty", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 		if (fd < 0)
 			return fd;
@@ -300,7 +315,8 @@ static int mount_in_namespace(const struct store *store, const struct driver_roo
 	return kernel_open_tree(AT_FDCWD, name, KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC);
 }
 
-static int mount_in_child(struct store *store, const struct driver_rootfs *rootfs)
+static int mount_in_child(
+	struct store *store, const struct driver_rootfs *rootfs, const struct overlay_stack *stack)
 {
 	int pair[2], rc = 0, mount_fd = -1;
 	size_t count = 1;
@@ -309,7 +325,7 @@ static int mount_in_child(struct store *store, const struct driver_rootfs *rootf
 		return -errno;
 	pid_t pid = fork();
 	if (pid == 0) {
-		mount_fd = mount_in_namespace(store, rootfs);
+		mount_fd = mount_in_namespace(store, rootfs, stack);
 		rc = mount_fd < 0 ? mount_fd : 0;
 		_exit(fd_send(pair[1], &rc, sizeof rc, &mount_fd, mount_fd >= 0) < 0);
 	}
@@ -342,7 +358,7 @@ static int mount_somehow(struct store *store, const struct driver_rootfs *rootfs
 	if (way == OVERLAY_BY_PATH || (way == OVERLAY_ANY && rc == -EINVAL && !strcmp(step, "lowerdir+")))
 		rc = mount_by_context(rootfs, parts, true, &step, message, size);
 	if (way == OVERLAY_BY_CHILD || (way == OVERLAY_ANY && rc == -EINVAL && !strcmp(step, "lowerdir+")))
-		rc = mount_in_child(store, rootfs);
+		rc = mount_in_child(store, rootfs, &parts->stack);
 	return rc;
 }
 
@@ -358,13 +374,14 @@ int overlay_mount(
 		close_parts(&parts);
 		return -1;
 	}
+	size_t count = parts.lower_count;
 	int rc = mount_somehow(store, rootfs, &parts, way, message, sizeof message);
 	if (rc == -EINVAL && fd_remove_tree(parts.work, "work/incompat") == 0)
 		rc = mount_somehow(store, rootfs, &parts, way, message, sizeof message);
 	close_parts(&parts);
 	if (rc < 0)
 		return err_errno(e, rc, "cannot mount a root file system of %zu layers by overlayfs%s%s%s",
-			rootfs->layer_count, *message ? " (" : "", message, *message ? ")" : "");
+			count, *message ? " (" : "", message, *message ? ")" : "");
 	return rc;
 }
 
@@ -415,6 +432,22 @@ static int overlay_rootfs_changes(struct store *store, const struct driver_rootf
 	return open_own(rootfs, "upper", e);
 }
 
+int overlay_rootfs_below(
+	struct store *store, const struct driver_rootfs *rootfs, int **fds, size_t *count, struct err *e)
+{
+	struct parts parts = {.upper = -1, .work = -1};
+
+	if (store_folder(store, STORE_LAYERS, e) < 0 || open_lower(store, rootfs, &parts, e) < 0) {
+		close_parts(&parts);
+		return -1;
+	}
+	*fds = steal(parts.lower);
+	*count = parts.lower_count;
+	parts.lower_count = 0;
+	close_parts(&parts);
+	return 0;
+}
+
 /* A real mount, in which a file of a lower layer can be removed: all that containers need. */
 static int overlay_probe(struct store *store, struct err *e)
 {
@@ -453,4 +486,9 @@ const struct store_driver driver_overlay = {
 	.rootfs_mount = overlay_rootfs_mount,
 	.rootfs_remove = overlay_rootfs_remove,
 	.rootfs_changes = overlay_rootfs_changes,
+	.rootfs_push = overlay_rootfs_push,
+	.rootfs_pushed = overlay_rootfs_pushed,
+	.rootfs_recover = overlay_rootfs_recover,
+	.rootfs_tidy = overlay_rootfs_tidy,
+	.rootfs_below = overlay_rootfs_below,
 };

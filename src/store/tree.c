@@ -98,8 +98,19 @@ char **tree_names(int folder)
 	for (size_t i = 0; i < count; i++, p += strlen(p) + 1)
 		names[i] = p;
 	names[count] = NULL;
-	qsort(names, count, sizeof *names, compare_names);
+	tree_sort_names(names, count);
 	return names;
+}
+
+void tree_sort_names(char **names, size_t count)
+{
+	qsort(names, count, sizeof *names, compare_names);
+}
+
+bool tree_is_opaque(int folder)
+{
+	char value[2];
+	return fgetxattr(folder, "user.overlay.opaque", value, sizeof value) == 1 && *value == 'y';
 }
 
 size_t tree_enter(struct tree_walk *walk, const char *name)
@@ -152,6 +163,81 @@ int tree_xattr_names(struct tree_walk *walk, int fd, const char **names, size_t 
 	}
 	qsort(names, count, sizeof *names, compare_names);
 	return (int)count;
+}
+
+/* The attributes of one, "NAME\0LENGTH VALUE" after another, into text. */
+static int read_attributes(int folder, const char *name, struct buf *text)
+{
+	struct tree_walk walk = {.options.overlay = false};
+	const char *names[XATTRS_MAX];
+	struct stat st;
+	auto_close int fd = fd_open(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fd < 0 ? fd : -errno;
+	int count = tree_xattr_names(&walk, fd, names, XATTRS_MAX), rc = count < 0 ? count : 0;
+	for (int i = 0; rc == 0 && i < count; i++) {
+		if (!tree_xattr_allowed(&walk, names[i], S_ISREG(st.st_mode)))
+			continue;
+		buf_append(text, names[i], strlen(names[i]) + 1);
+		char *to = buf_reserve(text, TAR_XATTR_LIMIT);
+		ssize_t n = fgetxattr(fd, names[i], to, TAR_XATTR_LIMIT);
+		rc = n < 0 ? -errno : 0;
+		text->length += n < 0 ? 0 : (size_t)n;
+		buf_printf(text, " %zd;", n);
+	}
+	buf_free(&walk.xattr_names);
+	return rc;
+}
+
+bool tree_xattrs_differ(int a, int b, const char *name)
+{
+	auto_buf struct buf x = {0}, y = {0};
+
+	if (read_attributes(a, name, &x) < 0 || read_attributes(b, name, &y) < 0)
+		return true;
+	return x.length != y.length || (x.length && memcmp(x.data, y.data, x.length) != 0);
+}
+
+static int count_folder(struct tree_walk *walk, int folder, struct err *e)
+{
+	auto_free char **names = tree_names(folder);
+
+	if (!names)
+		return tree_failed(walk, errno, "read", e);
+	if (++walk->depth > TREE_DEPTH)
+		return tree_failed(walk, ELOOP, "read", e);
+	for (char **name = names; *name; name++) {
+		struct stat st;
+		size_t length = tree_enter(walk, *name);
+		if (fstatat(folder, *name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return tree_failed(walk, errno, "read", e);
+		walk->result.entries++;
+		if (S_ISREG(st.st_mode) && (st.st_nlink == 1 || !tree_link_seen(walk, &st)))
+			walk->result.file_size += (uint64_t)st.st_size;
+		if (S_ISDIR(st.st_mode)) {
+			auto_close int fd = fd_open(folder, *name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+			if (fd < 0)
+				return tree_failed(walk, fd, "read", e);
+			if (count_folder(walk, fd, e) < 0)
+				return -1;
+		}
+		tree_leave(walk, length);
+	}
+	walk->depth--;
+	return 0;
+}
+
+int tree_count(int tree, struct tree_result *result, struct err *e)
+{
+	struct tree_walk walk = {0};
+
+	buf_string(&walk.path, "");
+	int rc = count_folder(&walk, tree, e);
+	if (rc == 0)
+		*result = walk.result;
+	tree_walk_end(&walk);
+	return rc;
 }
 
 /* Copying. */
@@ -248,8 +334,7 @@ static int copy_data(int from, int to, const struct stat *st)
 	return ftruncate(to, st->st_size) < 0 ? -errno : 0;
 }
 
-/* Owner, mode, attributes and time of an open file or folder. */
-static int copy_metadata(struct tree_walk *walk, int from, int to, const struct stat *st)
+int tree_copy_metadata(struct tree_walk *walk, int from, int to, const struct stat *st)
 {
 	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st->st_mtim};
 	int rc = owner_result(walk, fchown(to, st->st_uid, st->st_gid));
@@ -279,7 +364,7 @@ static int copy_file(struct tree_walk *walk, int from, int to, const char *name)
 		return out;
 	int rc = copy_data(in, out, &st);
 	walk->result.file_size += (uint64_t)st.st_size;
-	return rc < 0 ? rc : copy_metadata(walk, in, out, &st);
+	return rc < 0 ? rc : tree_copy_metadata(walk, in, out, &st);
 }
 
 static int copy_symlink(
@@ -350,7 +435,7 @@ static int copy_subfolder(struct tree_walk *walk, int root, int from, int to, co
 	return copy_folder(walk, root, in, out, e);
 }
 
-static int copy_name(struct tree_walk *walk, int root, int from, int to, const char *name, struct err *e)
+int tree_copy_name(struct tree_walk *walk, int root, int from, int to, const char *name, struct err *e)
 {
 	struct stat st;
 	int rc;
@@ -391,12 +476,12 @@ static int copy_folder(struct tree_walk *walk, int root, int from, int to, struc
 		return tree_failed(walk, ELOOP, "copy", e);
 	for (char **name = names; *name; name++) {
 		size_t length = tree_enter(walk, *name);
-		if (copy_name(walk, root, from, to, *name, e) < 0)
+		if (tree_copy_name(walk, root, from, to, *name, e) < 0)
 			return -1;
 		tree_leave(walk, length);
 	}
 	walk->depth--;
-	int rc = copy_metadata(walk, from, to, &st);
+	int rc = tree_copy_metadata(walk, from, to, &st);
 	return rc < 0 ? tree_failed(walk, rc, "copy", e) : 0;
 }
 

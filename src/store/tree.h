@@ -9,6 +9,7 @@
 #define STORE_TREE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -37,6 +38,9 @@ struct tree_result {
 int tree_copy(
 	int from, int to, const struct tree_options *options, struct tree_result *result, struct err *e);
 
+/* Entries and bytes of a tree that is a layer's. */
+int tree_count(int tree, struct tree_result *result, struct err *e);
+
 /*
  * Writes a tree as a whole archive, from the root as "./" to the end (tar_write_end is called
  * here); equal trees give equal bytes. Times are in
@@ -44,5 +48,10 @@ int tree_copy(
  */
 int tree_write(int tree, struct tar_writer *w, const struct tree_options *options, struct tree_result *result,
 	struct err *e);
+
+/* Writes only what changes_list() found in a whole tree, likewise to the end of the archive. */
+struct change;
+int tree_write_changes(
+	int tree, struct tar_writer *w, const struct change *changes, size_t count, struct err *e);
 
 #endif

@@ -34,6 +34,18 @@ const char *tree_link_seen(struct tree_walk *walk, const struct stat *st);
 /* The names in a folder, sorted; an array that ends with NULL, to be freed as one. NULL with errno set. */
 char **tree_names(int folder);
 
+void tree_sort_names(char **names, size_t count);
+
+/* Whether overlayfs shows nothing of what is below this folder. */
+bool tree_is_opaque(int folder);
+/* Whether a file or folder has other attributes (those that a layer may have) in two folders. What
+ * cannot be looked at counts as different. */
+bool tree_xattrs_differ(int a, int b, const char *name);
+/* Copies one name; root is the copy's root folder, for links. */
+int tree_copy_name(struct tree_walk *walk, int root, int from, int to, const char *name, struct err *e);
+/* Owner, mode, attributes and time of an open file or folder. 0 or -errno. */
+int tree_copy_metadata(struct tree_walk *walk, int from, int to, const struct stat *st);
+
 /* Appends "/name" to the walk's path; the return value goes to tree_leave. */
 size_t tree_enter(struct tree_walk *walk, const char *name);
 void tree_leave(struct tree_walk *walk, size_t length);

@@ -12,6 +12,7 @@
 #include "base/auto.h"
 #include "base/fd.h"
 #include "base/kernel.h"
+#include "store/changes.h"
 
 enum {
 	BUFFER_SIZE = 256 << 10,
@@ -20,6 +21,7 @@ enum {
 
 struct archive_walk {
 	struct tree_walk walk;
+	bool flat; /* folders without what is in them */
 	struct tar_writer *w;
 	char *buffer; /* for data */
 	struct buf values;
@@ -221,7 +223,7 @@ static int write_folder(struct archive_walk *a, int folder, struct err *e)
 		rc = write_whiteout(a, NULL, &entry);
 	if (rc < 0)
 		return tree_failed(&a->walk, rc, "archive", e);
-	for (char **name = names; *name; name++) {
+	for (char **name = names; *name && !a->flat; name++) {
 		size_t length = tree_enter(&a->walk, *name);
 		if (write_name(a, folder, *name, e) < 0)
 			return -1;
@@ -231,12 +233,41 @@ static int write_folder(struct archive_walk *a, int folder, struct err *e)
 	return 0;
 }
 
-int tree_write(int tree, struct tar_writer *w, const struct tree_options *options, struct tree_result *result,
-	struct err *e)
+/* The path of a change in its folder, which the tree's root is where it has none. */
+static int write_change(struct archive_walk *a, int tree, const struct change *change, struct err *e)
+{
+	const char *path = change->path + 1, *slash = strrchr(path, '/');
+	auto_buf struct buf above = {0};
+	struct stat st = {0};
+
+	buf_append(&above, path, slash ? (size_t)(slash - path) : 0);
+	a->walk.path.length = 0;
+	buf_string(&a->walk.path, path);
+	auto_close int folder = above.length ? fd_open_beneath(tree, above.data, O_RDONLY | O_DIRECTORY, 0)
+					     : fd_open(tree, ".", O_RDONLY | O_DIRECTORY, 0);
+	if (folder < 0)
+		return tree_failed(&a->walk, folder, "read", e);
+	const char *name = slash ? slash + 1 : path;
+	if (change->kind != CHANGE_DELETED)
+		return write_name(a, folder, name, e);
+	if (fstat(folder, &st) < 0)
+		return tree_failed(&a->walk, errno, "read", e);
+	int rc = write_whiteout(a, name, &(const struct tar_entry){.mtime = st.st_mtim.tv_sec});
+	return rc < 0 ? tree_failed(&a->walk, rc, "archive", e) : 0;
+}
+
+/* All of the tree, or the changes in it. */
+struct selection {
+	bool chosen;
+	const struct change *changes;
+	size_t count;
+};
+
+static int write_archive(int tree, struct tar_writer *w, const struct tree_options *options,
+	const struct selection *selection, struct tree_result *result, struct err *e)
 {
 	struct archive_walk *a = calloc(1, sizeof *a);
 	auto_free char *buffer = malloc(BUFFER_SIZE);
-	int rc = -1;
 
 	if (!a || !buffer) {
 		free(a);
@@ -245,8 +276,11 @@ int tree_write(int tree, struct tar_writer *w, const struct tree_options *option
 	a->walk.options = *options;
 	a->w = w;
 	a->buffer = buffer;
+	a->flat = selection->chosen;
 	buf_string(&a->walk.path, "");
-	rc = write_folder(a, tree, e);
+	int rc = write_folder(a, tree, e);
+	for (size_t i = 0; rc == 0 && i < selection->count; i++)
+		rc = write_change(a, tree, &selection->changes[i], e);
 	if (rc == 0) {
 		int number = tar_write_end(w);
 		rc = number < 0 ? err_errno(e, number, "cannot make an archive") : 0;
@@ -259,4 +293,20 @@ int tree_write(int tree, struct tar_writer *w, const struct tree_options *option
 	buf_free(&a->values);
 	free(a);
 	return rc;
+}
+
+int tree_write(int tree, struct tar_writer *w, const struct tree_options *options, struct tree_result *result,
+	struct err *e)
+{
+	const struct selection all = {.chosen = false};
+	return write_archive(tree, w, options, &all, result, e);
+}
+
+int tree_write_changes(
+	int tree, struct tar_writer *w, const struct change *changes, size_t count, struct err *e)
+{
+	const struct tree_options options = {.overlay = false};
+	const struct selection chosen = {.chosen = true, .changes = changes, .count = count};
+	struct tree_result ignored;
+	return write_archive(tree, w, &options, &chosen, &ignored, e);
 }

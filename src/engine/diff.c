@@ -1,0 +1,157 @@
+/* diff.c - a container's files beside those of its image. */
+#include "engine/diff.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "engine/container.h"
+#include "engine/control.h"
+#include "store/driver.h"
+#include "store/image.h"
+#include "store/layer_commit.h"
+
+/* The trees that are compared. */
+struct sides {
+	int *trees;
+	size_t count;
+	int *below;
+	size_t below_count;
+};
+
+static void close_all(int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		close_fd(&fds[i]);
+	free(fds);
+}
+
+static int add_tree(struct sides *sides, int fd, struct err *e)
+{
+	int *trees = realloc(sides->trees, (sides->count + 1) * sizeof *trees);
+
+	if (!trees)
+		abort();
+	sides->trees = trees;
+	sides->trees[sides->count++] = fd;
+	return fd < 0 ? err_errno(e, fd, "cannot open a container's files") : 0;
+}
+
+/* What the container's image consists of, or, if that was removed by force, what it stands on. */
+static int find_image(struct store *store, struct arena *arena, const struct container_config *config,
+	struct driver_rootfs *image, struct err *e)
+{
+	struct image from;
+	struct strings layers = {0};
+
+	image->layers = config->layers.items;
+	image->layer_count = config->layers.count;
+	image->hidden = (size_t)config->layers_hidden;
+	if (image_find(store, arena, arena_printf(arena, "sha256:%s", config->image_id), &from, e) < 0)
+		return e->kind == ERR_NOT_FOUND ? 0 : -1;
+	for (size_t i = 0; i < from.layer_count; i++)
+		strings_add(arena, &layers, arena_strdup(arena, oci_digest_hex(&from.layers[i].chain_id)));
+	image->layers = layers.items;
+	image->layer_count = layers.count;
+	image->hidden = from.hidden;
+	return 0;
+}
+
+/* What it wrote, and what commits have made layers of meanwhile. */
+static int open_own(struct store *store, const struct container_config *config, int folder, const char *end,
+	struct sides *sides, struct err *e)
+{
+	const struct store_driver *driver = store->driver;
+	struct driver_rootfs rootfs = {
+		.folder = folder,
+		.layers = config->layers.items,
+		.layer_count = config->layers.count,
+		.hidden = (size_t)config->layers_hidden,
+		.read_only = true,
+	};
+	char chain[65];
+	auto_close int from = driver->rootfs_changes ? driver->rootfs_changes(store, &rootfs, e)
+						     : driver->rootfs_mount(store, &rootfs, e);
+
+	if (from < 0 || add_tree(sides, fd_open(from, ".", O_RDONLY | O_DIRECTORY, 0), e) < 0)
+		return -1;
+	if (!driver->rootfs_changes || !config->layers.count)
+		return 0;
+	snprintf(chain, sizeof chain, "%.64s", config->layers.items[config->layers.count - 1]);
+	while (strcmp(chain, end) != 0) {
+		if (add_tree(sides, driver_open_tree(store, chain), e) < 0)
+			return -1;
+		int rc = layer_below(store, chain, chain);
+		if (rc != 1)
+			return err_set(e, ERR_CORRUPT, rc, "the layers of container %s are not its image's",
+				config->name);
+	}
+	return 0;
+}
+
+static int open_below(
+	struct store *store, const struct driver_rootfs *image, struct sides *sides, struct err *e)
+{
+	if (store->driver->rootfs_below)
+		return store->driver->rootfs_below(store, image, &sides->below, &sides->below_count, e);
+	sides->below = calloc(1, sizeof *sides->below);
+	if (!sides->below)
+		abort();
+	if (!image->layer_count)
+		return 0;
+	sides->below[0] = layer_open_tree(store, image->layers[image->layer_count - 1], e);
+	sides->below_count = 1;
+	return sides->below[0] < 0 ? -1 : 0;
+}
+
+static int compare(struct engine *engine, const struct container *container, struct change **changes,
+	size_t *count, struct err *e)
+{
+	struct arena *arena = engine->arena;
+	struct store *store = &engine->store;
+	struct container_config config;
+	struct driver_rootfs image = {0};
+	struct sides sides = {0};
+	auto_close int folder = container_open_dir(&engine->containers, container, e);
+
+	if (folder < 0 || container_config_load(arena, folder, &config, e) < 0 ||
+		driver_use(store, NULL, e) < 0 || find_image(store, arena, &config, &image, e) < 0)
+		return -1;
+	image.folder = folder;
+	const char *top = image.layer_count ? image.layers[image.layer_count - 1] : "";
+	int rc = open_own(store, &config, folder, top, &sides, e);
+	if (rc == 0)
+		rc = open_below(store, &image, &sides, e);
+	const struct changes_of of = {
+		.trees = sides.trees,
+		.count = sides.count,
+		.overlay = store->driver->rootfs_changes != NULL,
+		.below = sides.below,
+		.below_count = sides.below_count,
+	};
+	if (rc == 0)
+		rc = changes_list(arena, &of, changes, count, e);
+	close_all(sides.trees, sides.count);
+	close_all(sides.below, sides.below_count);
+	return rc;
+}
+
+int engine_diff(
+	struct engine *engine, const char *name, struct change **changes, size_t *count, struct err *e)
+{
+	struct container container;
+
+	if (container_find(&engine->containers, name, &container, e) < 0)
+		return -1;
+	int running = control_lock(engine, &container, e);
+	if (running < 0)
+		return -1;
+	int rc = compare(engine, &container, changes, count, e);
+	if (!running)
+		container_unlock(&container);
+	return rc;
+}

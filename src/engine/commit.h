@@ -39,5 +39,7 @@ int engine_commit(struct engine *engine, const struct commit_options *options, s
 
 /* Ends or undoes what a killed commit did to a container whose lock is held. */
 int commit_recover(struct engine *engine, const struct container *container, struct err *e);
+/* Lets a running container go on that a killed commit left frozen. One look where there is none. */
+void commit_thaw_lost(struct engine *engine, const struct container *container);
 
 #endif

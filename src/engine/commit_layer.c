@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -173,27 +174,43 @@ int commit_recover(struct engine *engine, const struct container *container, str
 
 /* ---- a copy ---- */
 
-/* Processes that stand still until thaw(), or until we are killed: a child of ours waits for
- * that, so that no kill leaves them frozen. */
+/*
+ * Processes that stand still until thaw(), or until we are killed: a child of ours waits for
+ * that. Where it is killed as well, the file `frozen` in the container's folder tells the next
+ * command that means the container (commit_thaw_lost). Who holds the folder's lock is at work; the
+ * child holds it too.
+ */
+static const char frozen_mark[] = "frozen";
+
 struct freeze {
+	int folder; /* the container's */
 	struct cgroup_host host;
 	struct cgroup cgroup;
 	int pipe;
 	pid_t guard;
 };
 
-static int freeze(const struct container *container, struct freeze *frozen, struct err *e)
+static int let_go(const struct freeze *frozen)
 {
-	int ends[2];
 	struct err ignored;
 
-	*frozen = (struct freeze){.pipe = -1, .guard = -1};
+	if (cgroup_freeze(&frozen->cgroup, false, &ignored) < 0)
+		return -1;
+	return unlinkat(frozen->folder, frozen_mark, 0);
+}
+
+static int freeze(const struct container *container, int folder, struct freeze *frozen, struct err *e)
+{
+	int ends[2];
+
+	*frozen = (struct freeze){.pipe = -1, .guard = -1, .folder = folder};
 	/* Somebody else has paused it, and will let it go on. */
 	if (!container || container->record.status.state == CONTAINER_PAUSED)
 		return 0;
 	if (launch_open_cgroup(container, &frozen->host, &frozen->cgroup, e) < 0)
 		return -1;
-	int rc = fd_pipe(ends, 0);
+	auto_close int mark = fd_open(folder, frozen_mark, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
+	int rc = mark < 0 ? mark : fd_pipe(ends, 0);
 	if (rc < 0)
 		return err_errno(e, rc, "cannot pause container %s", container->record.identity.name);
 	frozen->guard = fork();
@@ -205,7 +222,7 @@ static int freeze(const struct container *container, struct freeze *frozen, stru
 		close(ends[1]);
 		while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
 			;
-		_exit(cgroup_freeze(&frozen->cgroup, false, &ignored) < 0);
+		_exit(let_go(frozen) < 0);
 	}
 	close(ends[0]);
 	frozen->pipe = ends[1];
@@ -216,7 +233,6 @@ static int freeze(const struct container *container, struct freeze *frozen, stru
 
 static void thaw(struct freeze *frozen)
 {
-	struct err ignored;
 	int status = 1;
 
 	close_fd(&frozen->pipe);
@@ -224,10 +240,29 @@ static void thaw(struct freeze *frozen)
 		while (waitpid(frozen->guard, &status, 0) < 0 && errno == EINTR)
 			;
 		if (status)
-			cgroup_freeze(&frozen->cgroup, false, &ignored);
+			let_go(frozen);
 	}
 	if (frozen->cgroup.host)
 		cgroup_close(&frozen->cgroup);
+}
+
+void commit_thaw_lost(struct engine *engine, const struct container *container)
+{
+	char path[CONTAINER_ID + sizeof frozen_mark];
+	struct freeze frozen = {.folder = -1};
+	struct stat st;
+	struct err ignored;
+
+	snprintf(path, sizeof path, "%s/%s", container->id, frozen_mark);
+	if (fstatat(engine->containers.dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	auto_close int folder = container_open_dir(&engine->containers, container, &ignored);
+	if (folder < 0 || flock(folder, LOCK_EX | LOCK_NB) < 0 ||
+		launch_open_cgroup(container, &frozen.host, &frozen.cgroup, &ignored) < 0)
+		return;
+	frozen.folder = folder;
+	let_go(&frozen);
+	cgroup_close(&frozen.cgroup);
 }
 
 /* The container's files into the stage's tree. */
@@ -261,7 +296,7 @@ int commit_copy(struct engine *engine, const struct container *container,
 
 	if (layer_begin(store, NULL, NULL, &stage, e) < 0)
 		return -1;
-	int rc = freeze(container, &frozen, e);
+	int rc = freeze(container, layer->folder, &frozen, e);
 	if (rc < 0)
 		err_hint(e, "commit it while it runs: brig commit --pause=false %s", config->name);
 	else

@@ -167,6 +167,7 @@ int control_open_process(struct engine *engine, const struct container *containe
 	if (state != CONTROL_RUNNING && state != CONTROL_UNATTENDED)
 		return err_set(
 			e, ERR_CONFLICT, 0, "container %s is not running", container->record.identity.name);
+	commit_thaw_lost(engine, container);
 	/* Opened first, compared after: the pid cannot be another's between the two. */
 	auto_close int pidfd = kernel_pidfd_open(container->record.status.pid, 0);
 	if (pidfd < 0 || !container_process_alive(&container->record.status))

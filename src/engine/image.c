@@ -133,6 +133,19 @@ static void collect_last(struct engine *engine, const struct image_users *users)
 		image_collect(&engine->store, users, NULL, &ignored);
 }
 
+/* Containers that are on their way out stand on their images until they are gone: those of --rm
+ * for some milliseconds after their end was reported. */
+static void wait_for_removals(struct engine *engine)
+{
+	const struct containers *containers = &engine->containers;
+
+	for (size_t slot = 0; slot < containers->count; slot++) {
+		if (containers->records[slot].status.state == CONTAINER_REMOVING &&
+			container_locked(containers, slot))
+			container_wait_unlocked(containers, slot);
+	}
+}
+
 int engine_image_remove(
 	struct engine *engine, const char *text, unsigned flags, struct image_removal *removal, struct err *e)
 {
@@ -141,6 +154,7 @@ int engine_image_remove(
 
 	/* What crashed commands have left of containers shall keep no layer. */
 	if (engine->containers.index >= 0) {
+		wait_for_removals(engine);
 		control_settle_all(engine);
 		containers_sweep(&engine->containers);
 	}

@@ -2,6 +2,7 @@
 #include "engine/tidy.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -18,9 +19,10 @@ static void tidy(struct engine *engine, const struct image *image)
 	struct err ignored;
 	const char **layers = arena_array(engine->arena, image->layer_count + 1, sizeof *layers);
 
-	/* A store of our own: locks are shared with whoever we were forked from. */
+	/* Without the content lock: nobody's rmi shall find it taken. What is removed meanwhile, and all that
+	 * stands on it, is nobody's any more, so what comes of it here does not matter. */
 	if (!image->layer_count || store_open(&store, engine->data_root, STORE_WRITE, &ignored) < 0 ||
-		driver_use(&store, NULL, &ignored) < 0 || store_lock(&store, STORE_SHARED, &ignored) < 0)
+		driver_use(&store, NULL, &ignored) < 0)
 		return;
 	for (size_t i = 0; i < image->layer_count; i++)
 		layers[i] = oci_digest_hex(&image->layers[i].chain_id);
@@ -45,6 +47,7 @@ void tidy_later(struct engine *engine, const struct image *image)
 	if (pid != 0)
 		return;
 	setsid();
+	prctl(PR_SET_NAME, "brig-tidy");
 	setpriority(PRIO_PROCESS, 0, 10);
 	/* Whoever reads our output shall not wait for this. */
 	auto_close int null = fd_open(AT_FDCWD, "/dev/null", O_RDWR, 0);

@@ -91,14 +91,19 @@ static int view_enter(const struct view *view, const char *name, size_t first, s
 	return 0;
 }
 
+/* Archives and some programs keep whole seconds only: docker takes those for the same. */
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && (a->tv_nsec == b->tv_nsec || !a->tv_nsec || !b->tv_nsec);
+}
+
 /* Whether somebody would call it changed: docker's rule. */
 static bool differs(int a, int b, const char *name, const struct stat *x, const struct stat *y)
 {
 	if (x->st_mode != y->st_mode || x->st_uid != y->st_uid || x->st_gid != y->st_gid ||
 		x->st_rdev != y->st_rdev)
 		return true;
-	if (!S_ISDIR(x->st_mode) && (x->st_size != y->st_size || x->st_mtim.tv_sec != y->st_mtim.tv_sec ||
-					    x->st_mtim.tv_nsec != y->st_mtim.tv_nsec))
+	if (!S_ISDIR(x->st_mode) && (x->st_size != y->st_size || !same_time(&x->st_mtim, &y->st_mtim)))
 		return true;
 	return (S_ISREG(x->st_mode) || S_ISDIR(x->st_mode)) && tree_xattrs_differ(a, b, name);
 }

@@ -323,7 +323,9 @@ int layer_remove(struct store *store, const char *chain, struct err *e)
 
 	if (layers < 0)
 		return e->kind == ERR_NOT_FOUND ? 0 : -1;
-	if (store_stage(store, "rmlayer", &stage, e) < 0)
+	/* Somebody may just be writing down what he found out about it: layer_update(). */
+	auto_close int lock = lock_chain(store, chain, true, e);
+	if (lock < 0 || store_stage(store, "rmlayer", &stage, e) < 0)
 		return -1;
 	/* First its name goes, in one step; a sweep ends what is cut short after that. */
 	int rc = renameat(layers, chain, stage.fd, "layer") < 0 && errno != ENOENT ? -errno : 0;

@@ -49,7 +49,7 @@ no_payload() {
 	! pgrep -f '^sleep 54321'
 }
 settled() {
-	! pgrep -x 'brig-net|brig-unpack|brig-index' >/dev/null
+	! pgrep -x 'brig-net|brig-unpack|brig-index|brig-tidy' >/dev/null
 }
 # Commands that look do so without a complaint.
 assert_readable() {
@@ -65,8 +65,9 @@ assert_removable() {
 	local all kind
 	# shellcheck disable=SC2086
 	all=$(brig ps -a -q) && { [[ -z $all ]] || assert_run 0 brig rm -f $all; }
+	# The youngest first: what was committed on others goes before those.
 	# shellcheck disable=SC2086
-	all=$(brig images -q | sort -u) && { [[ -z $all ]] || assert_run 0 brig rmi -f $all; }
+	all=$(brig images -q | awk '!seen[$0]++') && { [[ -z $all ]] || assert_run 0 brig rmi -f $all; }
 	assert_equal "$errors" ""
 	# shellcheck disable=SC2086
 	assert_no_trace $(printf '%s\n' $ids | sort -u)
@@ -83,7 +84,7 @@ crash_at() {
 	local n=$1 mode=$2
 	shift 3 # brig itself, not the function
 	status=0
-	timeout 20 "$BRIG_TEST_DIR/killat" $mode -x brig-unpack -x brig-index -x busybox "$n" "$BRIG" "$@" \
+	timeout 20 "$BRIG_TEST_DIR/killat" $mode -x brig-unpack -x brig-index -x brig-tidy -x busybox "$n" "$BRIG" "$@" \
 		>"$BRIG_TEST_DIR/out" 2>&1 9>"$BRIG_TEST_DIR/hit" 3>&- </dev/null || status=$?
 	hit=$(cat "$BRIG_TEST_DIR/hit")
 	((status != 124)) || fail "hangs, hit at $hit"
@@ -219,6 +220,48 @@ again() {
 	}
 	story two removed brig rmi -f example.com/hand:3
 	story need_tiny need_tiny brig rmi -f tiny:1
+}
+
+@test "commit" {
+	stopped() {
+		need_tiny
+		brig run --network none --name crashed tiny:1 sh -c 'echo kept >/kept' >/dev/null
+	}
+	# What the container wrote is there, and the image is whole or not there.
+	kept() {
+		assert_run 0 brig diff crashed
+		assert_equal "$output" "A /kept"
+		if [[ -n $(brig images -q made:1) ]]; then
+			assert_run 0 brig run --rm --network none made:1 sh -c 'read -r word </kept; echo "$word"'
+			assert_equal "$output" kept
+		fi
+		assert_run 0 brig start -a crashed
+		assert_run 0 brig commit crashed made:1
+		assert_run 0 brig run --rm --network none made:1 sh -c 'read -r word </kept; echo "$word"'
+		assert_equal "$output" kept
+		wait_until 5 settled
+	}
+	again_in_place() {
+		stopped
+		brig commit crashed made:1 >/dev/null
+		brig start -a crashed
+		wait_until 5 settled
+	}
+	running() {
+		need_tiny
+		brig run -d --name crashed tiny:1 sh -c 'echo kept >/kept; exec sleep 54321' >/dev/null
+		wait_until 5 brig exec crashed sh -c 'read -r word </kept'
+	}
+	runs_on() {
+		assert_run 0 timeout 10 "$BRIG" exec crashed true
+		[[ -z $(brig images -q made:1) ]] || assert_run 0 brig run --rm --network none made:1 true
+		assert_run 0 brig commit crashed made:1
+		brig stop -t 0 crashed >/dev/null
+		kept
+	}
+	story stopped kept brig commit crashed made:1
+	story again_in_place kept brig commit crashed made:1
+	story running runs_on brig commit crashed made:1
 }
 
 @test "a container whose configuration is damaged keeps its layers" {

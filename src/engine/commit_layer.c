@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -216,9 +215,7 @@ static int freeze(const struct container *container, int folder, struct freeze *
 	frozen->guard = fork();
 	if (frozen->guard == 0) {
 		char byte;
-		signal(SIGINT, SIG_IGN);
-		signal(SIGTERM, SIG_IGN);
-		signal(SIGHUP, SIG_IGN);
+		setsid(); /* a terminal's signals are for our parent */
 		close(ends[1]);
 		while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
 			;

@@ -188,8 +188,8 @@ static char **view_names(const struct view *view, bool hidden, struct arena *are
 			return NULL;
 		for (char **name = names; *name; name++) {
 			struct stat st;
-			bool first = view->count == 1 || view_find(view, *name, &st) == (int)i;
-			if (first && (hidden || view->count == 1 || !is_whiteout(&st)))
+			bool alone = hidden && view->count == 1; /* then there is nothing to look for */
+			if (alone || (view_find(view, *name, &st) == (int)i && (hidden || !is_whiteout(&st))))
 				strings_add(arena, &all, arena_strdup(arena, *name));
 		}
 	}

@@ -144,7 +144,8 @@ static void drop_place(struct place *place)
 	assert_int_equal(fd_remove_tree(AT_FDCWD, place->path), 0);
 }
 
-/* "d NAME", "o NAME" (an opaque folder), "w NAME" (a whiteout), "f NAME" with its name inside. */
+/* "d NAME", "o NAME" (an opaque folder), "w NAME" (a whiteout), "f NAME" with its name inside, "F NAME"
+ * with that twice. */
 static void make_thing(int folder, const char *what)
 {
 	const char *name = what + 2;
@@ -157,9 +158,10 @@ static void make_thing(int folder, const char *what)
 	}
 	if (*what == 'w')
 		assert_int_equal(mknodat(folder, name, S_IFCHR, makedev(0, 0)), 0);
-	if (*what == 'f') {
+	if (*what == 'f' || *what == 'F') {
 		auto_close int fd = fd_open(folder, name, O_WRONLY | O_CREAT | O_EXCL, 0644);
-		assert_int_equal(fd_write_full(fd, name, strlen(name)), 0);
+		for (int times = *what == 'F' ? 2 : 1; times--;)
+			assert_int_equal(fd_write_full(fd, name, strlen(name)), 0);
 	}
 }
 
@@ -203,7 +205,7 @@ static void test_changes_list(void **state)
 	make_tree(below[0], (const char *const[]){"d d", "f d/high", "w gone", NULL});
 	make_tree(
 		trees[1], (const char *const[]){"d d", "w d/low", "f n", "o o", "f o/c", "w nothing", NULL});
-	make_tree(trees[0], (const char *const[]){"d d", "f d/low", "w d/x", "w n", "f gone", NULL});
+	make_tree(trees[0], (const char *const[]){"d d", "F d/low", "w d/x", "w n", "f gone", NULL});
 	struct changes_of of = {
 		.trees = trees, .count = 2, .overlay = true, .below = below, .below_count = 2};
 	assert_string_equal(

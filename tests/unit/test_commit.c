@@ -310,6 +310,44 @@ static void test_flat(void **state)
 	drop_place(&place);
 }
 
+/* More layers than the kernel takes, all of them listed, as after a pull. */
+static void test_many(void **state)
+{
+	enum { LAYERS = 600 };
+	struct place place = make_place();
+	auto_arena struct arena arena = {0};
+	struct strings layers = {0};
+	struct overlay_stack stack;
+	struct err e = {0};
+	char chain[65] = "", name[16];
+
+	for (int i = 0; i < LAYERS; i++) {
+		const char *things[] = {name, i == 400 ? "w n0" : NULL, NULL};
+		snprintf(name, sizeof name, "f n%d", i);
+		add_layer(&place, things, chain);
+		strings_add(&arena, &layers, arena_strdup(&arena, chain));
+	}
+	auto_close int folder = new_folder(&place, "container");
+	struct driver_rootfs rootfs = {.folder = folder, .layers = layers.items, .layer_count = LAYERS};
+	if (place.store.driver->rootfs_create(&place.store, &rootfs, &e) < 0)
+		fail_msg("%s", e.what);
+	assert_int_equal(overlay_stack_find(&place.store, &rootfs, &stack, &e), 0);
+	assert_true(stack.count < 20);
+	overlay_stack_free(&stack);
+	auto_close int mounted = place.store.driver->rootfs_mount(&place.store, &rootfs, &e);
+	if (mounted < 0)
+		fail_msg("%s", e.what);
+	assert_true(exists(mounted, "n1", S_IFREG) && exists(mounted, "n599", S_IFREG));
+	assert_false(exists(mounted, "n0", S_IFREG));
+	close_fd(&mounted);
+	/* A part of the same list, as another image has it: its own trees. */
+	rootfs.layer_count = 100;
+	assert_int_equal(overlay_stack_find(&place.store, &rootfs, &stack, &e), 0);
+	assert_int_equal(stack.count, 100);
+	overlay_stack_free(&stack);
+	drop_place(&place);
+}
+
 /* A container's folder in each state that a kill leaves: it always comes back to one upper. */
 static void test_recover(void **state)
 {
@@ -360,6 +398,7 @@ int main(void)
 		cmocka_unit_test(test_changes_of_config),
 		cmocka_unit_test(test_changes_list),
 		cmocka_unit_test(test_flat),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_recover),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

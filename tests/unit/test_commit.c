@@ -270,6 +270,7 @@ static void test_flat(void **state)
 		things[2] = other;
 		things[3] = i == 3    ? "w away"
 			    : i == 10 ? "o old"
+			    : i == 12 ? "d old"
 			    : i == 20 ? "w n05"
 			    : i == 30 ? "f n05"
 				      : NULL;

@@ -87,11 +87,20 @@ for row in rows:
         target("memory of one container's monitor", float(row[2]), 100, " kB")
     if row[0] == "memory" and row[1] == "brig, 200 containers":
         target("memory of 200 monitors", float(row[2]) / 1000, 15, " MB")
+    if row[0].startswith("chain") and row[1].endswith("the last 25"):
+        what = row[1].split(",")[0]
+        target(f"{row[0]}: the last {what} / the first", ratio(
+            float(row[2]), value(row[0], f"{what}, the first 25")), 1.2 if what == "run" else 1.5)
     if row[0] == "pull" and row[1] == "brig":
         target("pull, wall", float(row[2]) / 1e6, 0.9, " s")
         target("pull, CPU", float(row[5]) / 1e6, 1.3, " s")
         for peer in ("docker", "podman"):
             target(f"pull, CPU: {peer} / brig", ratio(value("pull", peer, 5), float(row[5])), 5, most=False)
+sizes = [int(row[0].split()[1]) for row in rows if row[0].startswith("commit,") and row[1] == "brig"]
+for what in ("create", "commit", "remove"):
+    if len(sizes) > 1:
+        target(f"{what}: {max(sizes)} files / {min(sizes)}", ratio(
+            value(f"{what}, {max(sizes)} files", "brig"), value(f"{what}, {min(sizes)} files", "brig")), 1.5)
 if targets:
     print()
     print("\n".join(targets))

@@ -231,7 +231,7 @@ static int make_content(struct commit *c, bool running, struct err *e)
 	struct store *store = &c->engine->store;
 	auto_buf struct buf text = {0};
 
-	if (commit_layer_begin(store, &c->config, &c->layer, e) < 0 || add_layers(c, e) < 0)
+	if (commit_layer_begin(store, c->engine->arena, &c->config, &c->layer, e) < 0 || add_layers(c, e) < 0)
 		return -1;
 	oci_config_write(&text, &c->document);
 	if (blob_write(store, text.data, text.length, &c->image.id, e) < 0)

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -18,6 +17,7 @@
 #include "engine/commit.h"
 #include "engine/launch.h"
 #include "store/layer_commit.h"
+#include "store/mount_points.h"
 #include "store/tree.h"
 
 void commit_stand_on(
@@ -68,6 +68,17 @@ int commit_layers_above(struct store *store, struct arena *arena, const struct c
 	return 0;
 }
 
+const char *const *commit_mount_points(struct arena *arena, const struct container_config *config)
+{
+	struct strings paths = {0};
+
+	for (size_t i = 0; i < config->mounts_count; i++)
+		strings_add(arena, &paths, config->mounts[i].target);
+	for (size_t i = 0; i < mount_point_count; i++)
+		strings_add(arena, &paths, arena_printf(arena, "/%s", mount_points[i].name));
+	return paths.items;
+}
+
 static bool is_empty_folder(int folder)
 {
 	bool empty = true;
@@ -99,8 +110,8 @@ static bool has_no_changes(struct store *store, const struct driver_rootfs *root
 	       is.st_gid == was.st_gid;
 }
 
-int commit_layer_begin(
-	struct store *store, const struct container_config *config, struct commit_layer *layer, struct err *e)
+int commit_layer_begin(struct store *store, struct arena *arena, const struct container_config *config,
+	struct commit_layer *layer, struct err *e)
 {
 	struct oci_digest parent;
 
@@ -110,6 +121,7 @@ int commit_layer_begin(
 		.layer_count = config->layers.count,
 		.hidden = (size_t)config->layers_hidden,
 		.read_only = true,
+		.mount_points = commit_mount_points(arena, config),
 	};
 	layer->empty = has_no_changes(store, &layer->rootfs);
 	oci_digest_from_hex(config->layers.items[config->layers.count - 1], &parent);
@@ -216,9 +228,7 @@ static int freeze(const struct container *container, int folder, struct freeze *
 	frozen->guard = fork();
 	if (frozen->guard == 0) {
 		char byte;
-		signal(SIGINT, SIG_IGN);
-		signal(SIGTERM, SIG_IGN);
-		signal(SIGHUP, SIG_IGN);
+		setsid(); /* a terminal's signals are for our parent */
 		close(ends[1]);
 		while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
 			;
@@ -284,7 +294,17 @@ static int fill_tree(
 	auto_close int folder = fd_open(from, ".", O_RDONLY | O_DIRECTORY, 0);
 	if (folder < 0)
 		return err_errno(e, folder, "cannot open a container's root file system");
-	return tree_copy(folder, stage->tree, &options, &result, e);
+	if (tree_copy(folder, stage->tree, &options, &result, e) < 0)
+		return -1;
+	/* Overlay has its mount points elsewhere. */
+	if (!driver->rootfs_changes) {
+		auto_close int below =
+			layer_open_tree(store, layer->rootfs.layers[layer->rootfs.layer_count - 1], e);
+		if (below < 0)
+			return -1;
+		mount_points_trim(stage->tree, below, layer->rootfs.mount_points);
+	}
+	return 0;
 }
 
 int commit_copy(struct engine *engine, const struct container *container,

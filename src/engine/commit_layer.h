@@ -18,8 +18,8 @@ struct commit_layer {
 };
 
 /* Fills rootfs, empty and layer; the folder is open. */
-int commit_layer_begin(struct store *store, const struct container_config *config, struct commit_layer *layer,
-	struct err *e);
+int commit_layer_begin(struct store *store, struct arena *arena, const struct container_config *config,
+	struct commit_layer *layer, struct err *e);
 /* Moves what a stopped container wrote into the layer, and notes in its document, with, that it
  * stands on it. Its lock is held. */
 int commit_push(struct engine *engine, struct container *container, const struct container_config *with,
@@ -28,6 +28,9 @@ int commit_push(struct engine *engine, struct container *container, const struct
  * or NULL. */
 int commit_copy(struct engine *engine, const struct container *freeze, const struct container_config *config,
 	struct commit_layer *layer, struct err *e);
+
+/* Where the engine mounted something into a container: "/proc", "/data"; ended by NULL. */
+const char *const *commit_mount_points(struct arena *arena, const struct container_config *config);
 
 /* Puts a layer on top of those of a document. */
 void commit_stand_on(

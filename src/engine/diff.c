@@ -9,6 +9,7 @@
 
 #include "base/auto.h"
 #include "base/fd.h"
+#include "engine/commit_layer.h"
 #include "engine/container.h"
 #include "engine/control.h"
 #include "store/driver.h"
@@ -132,6 +133,8 @@ static int compare(struct engine *engine, const struct container *container, str
 		.overlay = store->driver->rootfs_changes != NULL,
 		.below = sides.below,
 		.below_count = sides.below_count,
+		/* Overlay has its own elsewhere; what a user's mounts made is a change, as in docker. */
+		.mount_points = store->driver->rootfs_changes ? NULL : commit_mount_points(arena, &config),
 	};
 	if (rc == 0)
 		rc = changes_list(arena, &of, changes, count, e);

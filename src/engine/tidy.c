@@ -52,7 +52,7 @@ void tidy_later(struct engine *engine, const struct image *image)
 	/* Whoever reads our output shall not wait for this. */
 	auto_close int null = fd_open(AT_FDCWD, "/dev/null", O_RDWR, 0);
 	for (int fd = 0; null >= 0 && fd < 3; fd++)
-		dup2(null, fd);
+		dup3(null, fd, O_CLOEXEC);
 	kernel_close_range(3, ~0U, 0);
 	tidy(engine, image);
 	_exit(0);

@@ -30,6 +30,7 @@ struct comparison {
 	struct change *items;
 	size_t count, room;
 	bool overlay;
+	const char *const *mount_points;
 };
 
 static void view_close(struct view *view)
@@ -147,6 +148,17 @@ static int compare_subfolder(struct comparison *c, const struct view *own, const
 	return 0;
 }
 
+static bool is_mount_point(const struct comparison *c, const struct stat *st)
+{
+	if (!S_ISDIR(st->st_mode) && (!S_ISREG(st->st_mode) || st->st_size))
+		return false;
+	for (const char *const *path = c->mount_points; path && *path; path++) {
+		if (**path == '/' && !strcmp(*path + 1, c->walk.path.data))
+			return true;
+	}
+	return false;
+}
+
 /* Something that is there. */
 static int compare_name(struct comparison *c, const struct view *own, const char *name,
 	const struct view *below, struct err *e)
@@ -165,7 +177,8 @@ static int compare_name(struct comparison *c, const struct view *own, const char
 			add(c, CHANGE_DELETED);
 		return 0;
 	}
-	bool listed = new || differs(own->fds[mine], below->fds[place], name, &st, &was);
+	bool listed =
+		new ? !is_mount_point(c, &st) : differs(own->fds[mine], below->fds[place], name, &st, &was);
 	if (!listed && !S_ISDIR(st.st_mode))
 		return 0;
 	add(c, new ? CHANGE_ADDED : CHANGE_MODIFIED);
@@ -188,8 +201,8 @@ static char **view_names(const struct view *view, bool hidden, struct arena *are
 			return NULL;
 		for (char **name = names; *name; name++) {
 			struct stat st;
-			bool first = view->count == 1 || view_find(view, *name, &st) == (int)i;
-			if (first && (hidden || view->count == 1 || !is_whiteout(&st)))
+			bool alone = hidden && view->count == 1; /* then there is nothing to look for */
+			if (alone || (view_find(view, *name, &st) == (int)i && (hidden || !is_whiteout(&st))))
 				strings_add(arena, &all, arena_strdup(arena, *name));
 		}
 	}
@@ -250,7 +263,7 @@ static int borrow(struct view *view, const int *fds, size_t count)
 int changes_list(
 	struct arena *arena, const struct changes_of *of, struct change **list, size_t *count, struct err *e)
 {
-	struct comparison c = {.arena = arena, .overlay = of->overlay};
+	struct comparison c = {.arena = arena, .overlay = of->overlay, .mount_points = of->mount_points};
 	auto_view struct view own = {0}, below = {0};
 
 	if (borrow(&own, of->trees, of->count) < 0 || borrow(&below, of->below, of->below_count) < 0)

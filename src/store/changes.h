@@ -28,6 +28,9 @@ struct changes_of {
 	bool overlay;
 	const int *below;
 	size_t below_count;
+	/* Paths, ended by NULL: new and empty they do not count, as somebody made them to mount something
+	 * there. NULL: none. */
+	const char *const *mount_points;
 };
 
 /*

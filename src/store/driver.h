@@ -32,6 +32,9 @@ struct driver_rootfs {
 	size_t hidden;
 	bool ephemeral; /* need not outlive a crash: nothing has to be synced */
 	bool read_only;
+	/* For rootfs_commit: where things are mounted into it, such as "/data"; NULL ends them. What the
+	 * engine itself mounts, such as /proc, need not be named. NULL: nothing else. */
+	const char *const *mount_points;
 };
 
 struct store_driver {

@@ -262,9 +262,9 @@ int image_names_adopt(struct store *store, struct image_names *names, struct err
 
 	a.known = arena_array(&arena, names->count + 1, sizeof *a.known);
 	for (size_t i = 0; i < names->count; i++) {
-		/* A copy: adopting moves the items. */
+		/* Where adopting moves the items, the old ones stay in their arena. */
 		if (names->items[i].kind == IMAGE_NAME_SERIAL)
-			a.known[a.known_count++] = arena_memdup(&arena, names->items[i].id, 64);
+			a.known[a.known_count++] = names->items[i].id;
 	}
 	qsort(a.known, a.known_count, sizeof *a.known, compare_ids);
 	return image_each_record(store, adopt, &a, e) < 0 ? -1 : a.count;

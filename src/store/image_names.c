@@ -42,8 +42,8 @@ static enum image_name_kind kind_of(const char *name)
 
 static struct image_name *add_entry(struct image_names *names)
 {
-	if (names->count == names->room) {
-		size_t room = names->room ? names->room * 2 : 64;
+	if (!names->items || names->count == names->room) {
+		size_t room = !names->room ? 64 : names->items ? names->room * 2 : names->room;
 		struct image_name *items = arena_array(&names->arena, room, sizeof *items);
 		if (names->count)
 			memcpy(items, names->items, names->count * sizeof *items);
@@ -88,6 +88,8 @@ size_t image_names_parse(struct image_names *names, const char *bytes, size_t le
 
 	if (length < head || memcmp(bytes, heading, head) != 0)
 		return line;
+	/* A line has some 90 bytes: most often this is room for all, and one more. */
+	names->room = length / 80 + 16;
 	char *at = arena_memdup(&names->arena, bytes + head, length - head);
 	char *end = at + length - head;
 	while (at < end) {
@@ -192,6 +194,7 @@ int image_names_save(struct store *store, const struct image_names *names, struc
 
 	if (folder < 0)
 		return -1;
+	buf_reserve(&file, 64 + names->count * 100);
 	buf_string(&file, heading);
 	for (size_t i = 0; i < names->count; i++)
 		buf_printf(&file, "%s\t%s\t%lld\n", names->items[i].name, names->items[i].id,

@@ -396,6 +396,9 @@ static int overlay_rootfs_create(struct store *store, const struct driver_rootfs
 
 	if (store->driver && make_places(store, e) < 0)
 		return -1;
+	/* More than the kernel takes, or nearly: once for an image. */
+	if (rootfs->layer_count > OVERLAY_MANY && overlay_rootfs_tidy(store, rootfs, e) < 0)
+		return -1;
 	/* The root folder's owner and mode are upper's, and the image's are its top layer's. */
 	if (rootfs->layer_count) {
 		const char *top = rootfs->layers[rootfs->layer_count - 1];

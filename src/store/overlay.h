@@ -13,7 +13,8 @@
  *
  * Whenever the highest OVERLAY_FAN neighbours have one level they get a flat tree of the next, so that
  * N layers are at most some 7 times log8(N) trees, and a file is linked log8(N) times. The layers
- * themselves stay as they are: digests are taken from them. A flat tree is made in staging
+ * themselves stay as they are: digests are taken from them. Layers that were pulled are left alone, but where
+ *there are more than OVERLAY_MANY, when the first container is made of them. A flat tree is made in staging
  * and gets its name by one rename; a layer's goes with the layer. It is worth having only, so
  * whoever makes it is in no hurry, and nobody waits for it.
  */
@@ -29,7 +30,10 @@ enum overlay_way { OVERLAY_ANY, OVERLAY_BY_DESCRIPTOR, OVERLAY_BY_PATH, OVERLAY_
 int overlay_mount(
 	struct store *store, const struct driver_rootfs *rootfs, enum overlay_way way, struct err *e);
 
-enum { OVERLAY_FAN = 8 };
+enum {
+	OVERLAY_FAN = 8,
+	OVERLAY_MANY = 64, /* an image that was pulled with more layers gets flat trees as well */
+};
 
 /* A tree of a mount. */
 struct overlay_tree {
@@ -44,6 +48,7 @@ struct overlay_tree {
 struct overlay_stack {
 	struct overlay_tree *trees;
 	size_t count;
+	size_t walked; /* the first ones, which no list names */
 };
 int overlay_stack_find(
 	struct store *store, const struct driver_rootfs *rootfs, struct overlay_stack *stack, struct err *e);

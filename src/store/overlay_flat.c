@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -198,6 +199,23 @@ static int merge(struct store *store, const struct overlay_tree *trees, size_t c
 	return rc;
 }
 
+/* Every folder of a path is open in each tree that has it: as many descriptors as we may have. */
+static int merge_all(
+	struct store *store, const struct overlay_tree *trees, size_t count, int to, struct err *e)
+{
+	struct rlimit before, most;
+	bool raised = getrlimit(RLIMIT_NOFILE, &before) == 0;
+
+	if (raised) {
+		most = (struct rlimit){before.rlim_max, before.rlim_max};
+		setrlimit(RLIMIT_NOFILE, &most);
+	}
+	int rc = merge(store, trees, count, to, e);
+	if (raised)
+		setrlimit(RLIMIT_NOFILE, &before);
+	return rc;
+}
+
 /* How many of the highest trees to put together, and the level that this makes; 0: none. */
 static size_t choose(const struct overlay_stack *stack, size_t able, unsigned *level)
 {
@@ -242,12 +260,13 @@ int overlay_rootfs_tidy(struct store *store, const struct driver_rootfs *rootfs,
 	char link[2 + 65];
 	unsigned level;
 
-	if (!rootfs->hidden)
+	if (!rootfs->hidden && rootfs->layer_count <= OVERLAY_MANY)
 		return 0;
 	if (overlay_stack_find(store, rootfs, &stack, e) < 0)
 		return -1;
-	/* Those that were pulled stay apart: they are few, and large. */
-	size_t count = choose(&stack, stack.count - (rootfs->layer_count - 1), &level);
+	/* Those that were pulled stay apart: most often they are few, and large. */
+	size_t able = rootfs->hidden ? stack.walked : stack.count;
+	size_t count = choose(&stack, able, &level);
 	if (!count)
 		return 0;
 	if (store_stage(store, "flat", &stage, e) < 0)
@@ -259,7 +278,7 @@ int overlay_rootfs_tidy(struct store *store, const struct driver_rootfs *rootfs,
 	if (rc == 0) {
 		auto_close int tree = fd_open(stage.fd, "tree", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 		rc = tree < 0 ? err_errno(e, tree, "cannot open a folder in %s/tmp", store->path)
-			      : merge(store, stack.trees, count, tree, e);
+			      : merge_all(store, stack.trees, count, tree, e);
 	}
 	if (rc == 0)
 		rc = store_sync(store, e);

@@ -72,6 +72,28 @@ static int walk(struct store *store, int layers, const struct driver_rootfs *roo
 	return 0;
 }
 
+/* The first ones of the list, of which some have flat trees where they are many. 0 or -errno. */
+static int go_through(
+	int layers, const struct driver_rootfs *rootfs, size_t count, struct overlay_stack *stack)
+{
+	for (size_t i = count; i > 0;) {
+		struct overlay_tree *tree = add_tree(stack, rootfs->layers[--i]);
+		int rc = count > OVERLAY_MANY ? read_flat(layers, tree) : 0;
+		if (rc < 0)
+			return rc;
+		if (rc == 0) {
+			if (i)
+				memcpy(tree->below, rootfs->layers[i - 1], sizeof tree->below);
+			continue;
+		}
+		while (i > 0 && strcmp(rootfs->layers[i - 1], tree->below) != 0)
+			i--;
+		if (!i && *tree->below)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 int overlay_stack_find(
 	struct store *store, const struct driver_rootfs *rootfs, struct overlay_stack *stack, struct err *e)
 {
@@ -81,17 +103,17 @@ int overlay_stack_find(
 	*stack = (struct overlay_stack){0};
 	if (layers < 0)
 		return -1;
+	int rc = 0;
 	if (count && rootfs->hidden) {
-		const char *end = count > 1 ? rootfs->layers[count - 2] : "";
-		int rc = walk(store, layers, rootfs, end, stack);
-		if (rc < 0) {
-			overlay_stack_free(stack);
-			return err_set(e, ERR_CORRUPT, rc, "the layers below %.12s in %s are damaged",
-				rootfs->layers[count - 1], store->path);
-		}
+		rc = walk(store, layers, rootfs, count > 1 ? rootfs->layers[count - 2] : "", stack);
 		count--;
+		stack->walked = stack->count;
 	}
-	while (count--)
-		add_tree(stack, rootfs->layers[count]);
-	return 0;
+	if (rc == 0)
+		rc = go_through(layers, rootfs, count, stack);
+	if (rc == 0)
+		return 0;
+	overlay_stack_free(stack);
+	return err_set(e, ERR_CORRUPT, rc, "the layers below %.12s in %s are damaged",
+		rootfs->layers[rootfs->layer_count - 1], store->path);
 }

@@ -6,7 +6,7 @@
  *	format			"brig 1": what this is, and in which version
  *	lock			the content lock
  *	blobs/sha256/HEX	manifests, configs and compressed layers, by digest
- *	layers/CHAINHEX/	unpacked layers, by chain id
+ *	layers/CHAINHEX/	unpacked layers, by chain id; see layer_commit.h and overlay.h
  *	images/HEX.json		one record for each image, by config digest
  *	images/names		every name of every image: see image.h
  *	images/lock		the lock on records and names

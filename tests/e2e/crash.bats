@@ -256,8 +256,10 @@ again() {
 		assert_run 0 timeout 10 "$BRIG" exec crashed true
 		[[ -z $(brig images -q made:1) ]] || assert_run 0 brig run --rm --network none made:1 true
 		assert_run 0 brig commit crashed made:1
-		brig stop -t 0 crashed >/dev/null
-		kept
+		assert_run 0 brig run --rm --network none made:1 sh -c 'read -r word </kept; echo "$word"'
+		assert_equal "$output" kept
+		assert_run 0 brig stop -t 0 crashed
+		wait_until 5 settled
 	}
 	story stopped kept brig commit crashed made:1
 	story again_in_place kept brig commit crashed made:1

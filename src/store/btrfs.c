@@ -340,6 +340,8 @@ static int remove_subvolume(struct store *store, int folder, const char *name, s
 
 static int btrfs_layer_remove(struct store *store, int folder, struct err *e)
 {
+	/* Its space is free after the kernel's next transaction, within half a minute. Asking for one
+	 * (BTRFS_IOC_START_SYNC) can take as long: it waits for who has one open. */
 	return remove_subvolume(store, folder, "tree", e);
 }
 

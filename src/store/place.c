@@ -45,12 +45,13 @@ static const char *next_word(struct arena *arena, const char **at)
 	return word;
 }
 
-bool place_parse(struct arena *arena, const char *text, int id, struct place *place)
+bool place_parse(struct arena *arena, const char *text, const char *id, struct place *place)
 {
 	struct place found = {0};
 	const char *line = text;
+	size_t length = strlen(id);
 
-	while (*line && atoi(line) != id) {
+	while (*line && (strncmp(line, id, length) != 0 || line[length] != ' ')) {
 		line += strcspn(line, "\n");
 		line += *line == '\n';
 	}
@@ -90,7 +91,10 @@ int place_find(struct arena *arena, int folder, struct place *place)
 	const char *id = info.data ? strstr(info.data, key) : NULL;
 	if (!id || !mounts.data)
 		return -ENOENT;
-	return place_parse(arena, mounts.data, atoi(id + sizeof key - 1), place) ? 0 : -ENOENT;
+	id += sizeof key - 1;
+	id += strspn(id, " \t");
+	id = arena_memdup(arena, id, strspn(id, "0123456789"));
+	return *id && place_parse(arena, mounts.data, id, place) ? 0 : -ENOENT;
 }
 
 /* The mount command. */

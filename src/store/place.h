@@ -34,8 +34,9 @@ struct place {
 
 /* Where the open folder lies: 0, or -errno. */
 int place_find(struct arena *arena, int folder, struct place *place);
-/* The line of mount id in the text of a mountinfo file; false where it is not there or not whole. */
-bool place_parse(struct arena *arena, const char *text, int id, struct place *place);
+/* The line of a mount, by its id in digits, in the text of a mountinfo file; false where it
+ * is not there or not whole. */
+bool place_parse(struct arena *arena, const char *text, const char *id, struct place *place);
 
 /* The command that mounts it. */
 const char *place_mount_command(struct arena *arena, const struct place *place);

@@ -65,7 +65,7 @@ struct cli {
 	/* Global options, or the environment, or brig.conf, or the default place; in that order. */
 	const char *data_root, *run_root, *config_path;
 	const char *storage_driver; /* the option only; find_places puts it into config */
-	bool config_named; /* config_path was asked for: it has to exist */
+	bool config_named;          /* config_path was asked for: it has to exist */
 	bool trace, debug;
 	bool version;     /* -v */
 	char **arguments; /* all that main was given, to execute brig again */

@@ -101,6 +101,7 @@ int engine_open(struct engine *engine, enum engine_access access, struct err *e)
 		engine->user_namespace = rootless_confined();
 	if (store_open(&engine->store, engine->data_root, access == ENGINE_READ ? 0 : STORE_WRITE, e) < 0)
 		return -1;
+	engine->store.dataset = engine->config->zfs_dataset;
 	if (engine->store.root < 0)
 		return 0;
 	if (containers_open(&engine->containers, engine->store.root, access != ENGINE_READ, e) < 0)

@@ -14,9 +14,10 @@
 #include "base/kernel.h"
 #include "store/place.h"
 
-extern const struct store_driver driver_btrfs, driver_overlay, driver_copy;
+extern const struct store_driver driver_btrfs, driver_zfs, driver_overlay, driver_copy;
 
-const struct store_driver *const store_drivers[] = {&driver_btrfs, &driver_overlay, &driver_copy, NULL};
+const struct store_driver *const store_drivers[] = {
+	&driver_btrfs, &driver_zfs, &driver_overlay, &driver_copy, NULL};
 
 /* The file `driver`: a line with the name, and one that says why, for `brig info`. */
 enum { RECORD_LIMIT = 512 };
@@ -98,6 +99,9 @@ static const struct store_driver *choose(
 		*why = "it was asked for";
 		return driver;
 	}
+	/* Who names a dataset wants it used. */
+	if (store->dataset)
+		return driver_zfs.probe(store, why, e) < 0 ? NULL : &driver_zfs;
 	for (const struct store_driver *const *each = store_drivers; *each; each++) {
 		if ((*each)->probe(store, why, e) == 0)
 			return *each;
@@ -173,8 +177,13 @@ static const struct store_driver *guess(struct store *store, const char **why)
 		const char *why;
 	} rows[] = {
 		{KERNEL_BTRFS_MAGIC, &driver_btrfs, "it lies on btrfs"},
+		{KERNEL_ZFS_MAGIC, &driver_zfs, "it lies on ZFS"},
 	};
 	struct statfs where;
+	if (store->dataset) {
+		*why = "brig.conf names a dataset";
+		return &driver_zfs;
+	}
 	/* Where there is no folder yet, the one that it will be made in. */
 	auto_free char *path = strdup(store->path);
 	while (path && statfs(path, &where) < 0) {
@@ -226,6 +235,9 @@ int driver_open_tree(struct store *store, const char *chain)
 
 	if (layers < 0)
 		return -ENOENT;
+	/* Who only looks has not asked for it. */
+	if (!store->driver && driver_use_recorded(store, &ignored) < 0)
+		return -EIO;
 	if (store->driver && store->driver->layer_open) {
 		auto_close int folder = fd_open(layers, chain, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 		return folder < 0 ? folder : store->driver->layer_open(store, folder);

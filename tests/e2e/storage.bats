@@ -33,6 +33,7 @@ on() {
 	*-ext4) on_loop ext4 mkfs.ext4 -q -E lazy_itable_init=1 ;;
 	*-xfs) on_loop xfs mkfs.xfs -q ;;
 	btrfs) on_loop btrfs mkfs.btrfs -q ;;
+	zfs) on_zfs ;;
 	esac
 	# What nobody would choose here is chosen by the file.
 	if [[ $driver == copy ]]; then
@@ -55,12 +56,52 @@ on_loop() {
 	mount -o loop "$disk.img" "$disk" || skip "no loop device here"
 }
 
+# on_zfs: the given dataset, on which the data root lies; else zfs-fuse's pool, by name. $dataset is it.
+on_zfs() {
+	command -v zfs >/dev/null || skip "no zfs here"
+	if [[ -n ${BRIG_TEST_ZFS:-} ]]; then
+		dataset=$BRIG_TEST_ZFS
+		disk=$(zfs get -H -o value mountpoint "$dataset")
+		export BRIG_ROOT=$disk/root
+		return
+	fi
+	command -v zfs-fuse >/dev/null || skip "no zfs-fuse here"
+	[[ -c /dev/fuse ]] || skip "no fuse here"
+	dataset=tank/brig
+	export BRIG_CONFIG=$BRIG_TEST_DIR/zfs.conf
+	printf '[storage]\nzfs_dataset = %s\n' $dataset >"$BRIG_CONFIG"
+	mkdir -p "$BRIG_ROOT"
+	zfs_start
+	zfs list tank/brig >/dev/null 2>&1 && return
+	truncate -s 512M "$disk.img"
+	zpool create -m "$disk/pool" tank "$disk.img" 2>/dev/null
+	zfs create -o mountpoint=none tank/brig
+}
+# The daemon, once for the file: it ends with this host. What it remembers of pools is private too.
+zfs_start() {
+	local folder
+	[[ ! -e $BRIG_TEST_DIR/zfs.pid ]] || return 0
+	for folder in /var/lib/zfs /etc/zfs; do
+		mkdir -p "$folder"
+		mount -t tmpfs zfs "$folder"
+	done
+	mkdir -p /run/zfs /run/lock/zfs
+	# At each unmount the daemon calls sync(2), for all file systems of the machine, and answers nobody
+	# meanwhile: on a busy one for minutes. No test looks at what a power cut leaves.
+	echo 'void sync(void) {}' >"$BRIG_TEST_DIR/nosync.c"
+	gcc -shared -fPIC -o "$BRIG_TEST_DIR/nosync.so" "$BRIG_TEST_DIR/nosync.c"
+	LD_PRELOAD=$BRIG_TEST_DIR/nosync.so zfs-fuse -n -x --no-kstat-mount >"$BRIG_TEST_DIR/zfs.log" 2>&1 </dev/null 3>&- &
+	echo $! >"$BRIG_TEST_DIR/zfs.pid"
+	wait_until 20 timeout 5 zpool list
+}
+
 # --- what is on the disk -----------------------------------------------------------------
 
 # Everything that the driver keeps besides files.
 leftovers() {
 	case $driver in
 	btrfs) btrfs subvolume list "$disk" ;;
+	zfs) zfs list -H -t all -o name -r "$dataset" | grep -vx "$dataset" ;;
 	esac
 }
 layer_count() {
@@ -262,6 +303,50 @@ story_unmounted() {
 @test "btrfs: layers, containers, and nothing left" { story_life btrfs; }
 @test "copy-ext4: layers, containers, and nothing left" { story_life copy-ext4; }
 @test "copy-xfs: layers, containers, and nothing left" { story_life copy-xfs; }
+
+@test "zfs: layers, containers, and nothing left" { story_life zfs; }
+@test "zfs: no devices, and a root that is read-only" { story_mount zfs; }
+@test "zfs: eight at once" { story_many zfs; }
+@test "zfs: kill -9" { BATS_TEST_TIMEOUT=600 story_killed zfs; }
+@test "zfs: a full pool" { story_full zfs; }
+
+# Only the clone is a program; a pool that is gone is an error that says what to do.
+@test "zfs: a pool that is not there" {
+	[[ -z ${BRIG_TEST_ZFS:-} ]] || skip "the given pool stays"
+	on zfs
+	need_layers
+	assert_run 0 brig run --name left --network none layers:1 true
+	umount "$BRIG_ROOT"/zfs/*
+	zpool export tank
+	assert_run 125 brig run --rm --network none layers:1 true
+	assert_one_error "the dataset tank/brig of the store .* is not there|the pool tank is not there"
+	assert_match "$errors" "zpool import tank"
+	assert_run 1 brig rm left
+	assert_match "$errors" "zpool import tank"
+	assert_run 1 brig init "$(fixture busybox)/tree"
+	assert_match "$errors" "zpool import tank"
+	zpool import -d "$(dirname "$disk.img")" tank
+	# It was asked to go: the next command that looks finishes that.
+	brig rm left >/dev/null 2>&1 || true
+	brig ps -a >/dev/null
+	assert_run 0 brig run --rm --network none layers:1 cat data/changed
+	brig rmi -f layers:1 >/dev/null
+	wait_until 10 settled
+	assert_store_empty
+}
+@test "zfs: without its programs or its daemon" {
+	[[ -z ${BRIG_TEST_ZFS:-} ]] || skip "the given pool stays"
+	on zfs
+	printf '[storage]\nzfs_dataset = -o\n' >"$BRIG_TEST_TMPDIR/conf"
+	assert_run 1 brig --root "$BRIG_TEST_TMPDIR/other" --config "$BRIG_TEST_TMPDIR/conf" init "$(fixture busybox)/tree"
+	assert_one_error "cannot be the name of a dataset"
+	printf '[storage]\nzfs_dataset = nowhere/x\n' >"$BRIG_TEST_TMPDIR/conf"
+	assert_run 1 brig --root "$BRIG_TEST_TMPDIR/other" --config "$BRIG_TEST_TMPDIR/conf" init "$(fixture busybox)/tree"
+	assert_one_error "nowhere"
+	refute_exists "$BRIG_TEST_TMPDIR/other/driver"
+	assert_run 1 brig --root "$BRIG_TEST_TMPDIR/other" --storage-driver zfs --config /dev/null init "$(fixture busybox)/tree"
+	assert_one_error "is not on ZFS"
+}
 
 @test "overlay-ext4: no devices, and a root that is read-only" { story_mount overlay-ext4; }
 @test "overlay-xfs: no devices, and a root that is read-only" { story_mount overlay-xfs; }

@@ -17,14 +17,19 @@
  * Two kinds. The kernel's ZFS: datasets have mountpoint=legacy and are mounted by us, where and
  * when they are needed; a container's only in its own namespace, so that `run` starts one program, for
  * the clone. zfs-fuse: the daemon mounts, in its own namespace, which is ours too, and only at
- * mountpoint=, which is zfs/NAME in the data root; a container gets a bind of that. A layer
- * is unmounted when it is sealed.
+ * mountpoint=, which is zfs/NAME in the data root; a container gets a bind of that. There
+ * everything stays mounted until it is destroyed: the daemon loses its way when mounts come and go at
+ * the same time, and would mount it all again after a reboot anyway.
+ *
+ * A program may outlive a brig that is killed, and the daemon's work the program: whoever removes
+ * waits for a lock on the folder, which the program holds too.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -116,6 +121,17 @@ static int read_name(int folder, char name[NAME])
 	return 0;
 }
 
+/* Waits for a program that somebody who was killed has started. A stage's own descriptor has the
+ * lock already. It goes with the descriptor. */
+static int lock(int folder)
+{
+	while (flock(folder, LOCK_EX) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
 static int new_name(struct store *store, int folder, char name[NAME], struct err *e)
 {
 	uint64_t random;
@@ -125,7 +141,9 @@ static int new_name(struct store *store, int folder, char name[NAME], struct err
 	snprintf(name, NAME, "brig-%016llx", (unsigned long long)random);
 	snprintf(line, sizeof line, "%s\n", name);
 	auto_close int fd = fd_open(folder, "dataset", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-	int rc = fd < 0 ? fd : fd_write_full(fd, line, strlen(line));
+	int rc = fd < 0 ? fd : lock(folder);
+	if (rc == 0)
+		rc = fd_write_full(fd, line, strlen(line));
 	/* Nothing on the disk would tell of the dataset else. */
 	if (rc == 0 && fdatasync(fd) < 0)
 		rc = -errno;
@@ -206,7 +224,7 @@ static void unmount(const struct store *store, const char *name)
 {
 	auto_buf struct buf path = {0};
 
-	if (!is_mounted(store, name))
+	if (zfs_of(store)->fuse || !is_mounted(store, name))
 		return;
 	buf_printf(&path, "%s/zfs/%s", store->path, name);
 	umount2(path.data, MNT_DETACH | UMOUNT_NOFOLLOW);
@@ -327,8 +345,10 @@ static int destroy(struct store *store, const char *name, struct err *e)
 static int remove_from(struct store *store, int folder, struct err *e)
 {
 	char name[NAME];
-	int rc = read_name(folder, name);
+	int rc = lock(folder);
 
+	if (rc == 0)
+		rc = read_name(folder, name);
 	if (rc == -ENOENT)
 		return 0;
 	if (rc < 0)
@@ -501,10 +521,7 @@ static int zfs_layer_open(struct store *store, int folder)
 	if (zfs_of(store)->fuse) {
 		if (mount_at_place(store, name, &ignored) < 0)
 			return ignored.number ? -abs(ignored.number) : -EIO;
-		int fd = open_at_place(store, name);
-		/* It lives as long as the descriptor. */
-		unmount(store, name);
-		return fd;
+		return open_at_place(store, name);
 	}
 	auto_close int tree = mount_detached(store, name, KERNEL_MOUNT_ATTR_NODEV | KERNEL_MOUNT_ATTR_RDONLY);
 	return tree < 0 ? tree : fd_open(tree, ".", O_RDONLY | O_DIRECTORY, 0);

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -91,8 +90,6 @@ static _Noreturn void execute(const char *const *words, int holds, int out, int 
 		sigaction(number, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* What it would do after our end, nobody would know of. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(errors, 2) < 0 ||
 		(holds >= 0 && dup(holds) < 0)) /* NOLINT: not CLOEXEC is what it is for */
 		_exit(126);

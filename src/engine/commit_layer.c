@@ -294,7 +294,8 @@ int commit_copy(struct engine *engine, const struct container *container,
 	struct layer_stage stage = {0};
 	struct freeze frozen;
 
-	if (layer_begin(store, NULL, NULL, &stage, e) < 0)
+	if ((store->driver->rootfs_commit ? layer_begin_bare(store, &stage, e)
+					  : layer_begin(store, NULL, NULL, &stage, e)) < 0)
 		return -1;
 	int rc = freeze(container, layer->folder, &frozen, e);
 	if (rc < 0)

@@ -370,9 +370,7 @@ static int btrfs_rootfs_commit(
 
 	if (from < 0)
 		return -1;
-	int rc = destroy(stage, "tree");
-	if (rc == 0)
-		rc = create_snapshot(from, stage, "tree");
+	int rc = create_snapshot(from, stage, "tree");
 	if (rc < 0)
 		return out_of(store, rc, "make a snapshot", e);
 	auto_close int tree = open_tree_in(store, stage, "tree", e);

@@ -77,8 +77,8 @@ struct store_driver {
 	 * NULL: only a comparison with the layers tells. */
 	int (*rootfs_changes)(struct store *store, const struct driver_rootfs *rootfs, struct err *e);
 	/* What the container has now, running or not, becomes a layer's "tree" in stage, in constant
-	 * time, without what only the engine made there; one that layer_begin made there is replaced. The
-	 * caller seals it. NULL: it is copied. */
+	 * time, without what only the engine made there; stage is layer_begin_bare()'s, and the caller
+	 * seals it. NULL: it is copied. */
 	int (*rootfs_commit)(
 		struct store *store, const struct driver_rootfs *rootfs, int stage, struct err *e);
 

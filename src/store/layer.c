@@ -211,6 +211,17 @@ int layer_begin(struct store *store, const struct oci_digest *chain_id, const st
 	return begin(store, chain_id, parent, true, stage, e);
 }
 
+int layer_begin_bare(struct store *store, struct layer_stage *stage, struct err *e)
+{
+	struct layer_stage begun = {.tree = -1, .lock = -1, .stage.fd = -1, .begun = true};
+
+	begun.whiteouts = store->driver->whiteouts;
+	if (store_stage(store, "layer", &begun.stage, e) < 0)
+		return -1;
+	*stage = begun;
+	return 0;
+}
+
 int layer_try_begin(struct store *store, const struct oci_digest *chain_id, const struct oci_digest *parent,
 	struct layer_stage *stage, struct err *e)
 {

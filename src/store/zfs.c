@@ -579,8 +579,7 @@ static int zfs_rootfs_commit(
 	const char *top = rootfs->layer_count ? rootfs->layers[rootfs->layer_count - 1] : NULL;
 	char from[NAME], to[NAME], origin[DATASET], dataset[DATASET];
 
-	if (own_name(store, rootfs, from, e) < 0 || remove_from(store, stage, e) < 0 ||
-		new_name(store, stage, to, e) < 0)
+	if (own_name(store, rootfs, from, e) < 0 || new_name(store, stage, to, e) < 0)
 		return -1;
 	/* Not the layer's own snapshot, which is made when it is sealed, but what both stem from. */
 	if (snapshot(store, from, to, "-c", e) < 0)

@@ -205,6 +205,44 @@ story_many() {
 	assert_store_empty
 }
 
+# A commit of a stopped and of a running container: what it wrote, and nothing that only the
+# engine made there. Layers, containers and images go in any order.
+story_commit() {
+	on "$1"
+	need_layers
+	brig run --name one --network none --tmpfs /made/here layers:1 sh -c 'echo 1 >data/own; rm -f data/changed'
+	assert_run 0 brig diff one
+	assert_match "$output" "A /data/own"
+	assert_match "$output" "D /data/changed"
+	assert_run 0 brig commit one first:1
+	brig run --rm --network none first:1 sh -c '[ "$(cat data/own)" = 1 ] && [ ! -e data/changed ] && cat data/gone/again'
+	assert_run 0 brig start -a one
+	brig run -d --name two --network none first:1 sh -c 'echo 2 >data/own; touch ready; exec sleep 1000' 3>&-
+	wait_until 10 brig exec two test -e ready
+	assert_run 0 brig commit two second:1
+	assert_run 0 brig run --rm --network none second:1 cat data/own
+	assert_equal "$output" 2
+	# Nothing but what containers wrote is in the layers, wherever a driver has whole trees.
+	local tree
+	for tree in "$BRIG_ROOT"/layers/*/tree; do
+		[[ $driver != overlay && -d $tree ]] || continue
+		refute_exists "$tree/made"
+		refute_exists "$tree/proc"
+	done
+	# The second commit of one container, and the first one's image goes before it.
+	assert_run 0 brig commit one third:1
+	assert_run 0 brig rm -f two
+	assert_run 0 brig rmi -f first:1
+	assert_run 0 brig run --rm --network none third:1 cat data/own
+	assert_run 0 brig start -a one
+	assert_run 0 brig rm one
+	assert_run 0 brig run --rm --network none second:1 cat data/own
+	assert_equal "$output" 2
+	assert_run 0 brig rmi -f layers:1 second:1 third:1
+	wait_until 10 settled
+	assert_store_empty
+}
+
 # crash N COMMAND …: one of its processes is killed at its Nth call that changes something.
 crash() {
 	local n=$1
@@ -357,6 +395,11 @@ story_unmounted() {
 @test "overlay-xfs: eight at once" { story_many overlay-xfs; }
 @test "btrfs: eight at once" { story_many btrfs; }
 @test "copy-xfs: eight at once" { story_many copy-xfs; }
+
+@test "overlay-xfs: commits" { story_commit overlay-xfs; }
+@test "btrfs: commits" { story_commit btrfs; }
+@test "zfs: commits" { story_commit zfs; }
+@test "copy-xfs: commits" { story_commit copy-xfs; }
 
 @test "btrfs: kill -9" { story_killed btrfs; }
 

@@ -242,10 +242,9 @@ static struct oci_digest commit(struct place *place, const struct driver_rootfs 
 	struct layer_stage stage;
 	struct err e;
 
-	assert_int_equal(layer_begin(&place->store, NULL, parent, &stage, &e), 1);
-	/* layer_begin has made a tree, which the commit replaces. */
-	close(stage.tree);
-	stage.tree = -1;
+	assert_int_equal(layer_begin_bare(&place->store, &stage, &e), 0);
+	if (parent)
+		stage.layer.parent = *parent;
 	if (place->store.driver->rootfs_commit(&place->store, rootfs, stage.stage.fd, &e) < 0)
 		fail_msg("%s", e.what);
 	oci_digest_of(diff, strlen(diff), &stage.layer.diff_id);

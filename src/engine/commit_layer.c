@@ -18,6 +18,7 @@
 #include "engine/commit.h"
 #include "engine/launch.h"
 #include "store/layer_commit.h"
+#include "store/mount_points.h"
 #include "store/tree.h"
 
 void commit_stand_on(
@@ -284,7 +285,14 @@ static int fill_tree(
 	auto_close int folder = fd_open(from, ".", O_RDONLY | O_DIRECTORY, 0);
 	if (folder < 0)
 		return err_errno(e, folder, "cannot open a container's root file system");
-	return tree_copy(folder, stage->tree, &options, &result, e);
+	if (tree_copy(folder, stage->tree, &options, &result, e) < 0)
+		return -1;
+	if (!driver->rootfs_changes) {
+		size_t count = layer->rootfs.layer_count;
+		auto_close int below = count ? driver_open_tree(store, layer->rootfs.layers[count - 1]) : -1;
+		mount_points_trim(stage->tree, below, layer->rootfs.mount_points);
+	}
+	return 0;
 }
 
 int commit_copy(struct engine *engine, const struct container *container,

@@ -217,8 +217,8 @@ story_commit() {
 	assert_run 0 brig commit one first:1
 	brig run --rm --network none first:1 sh -c '[ "$(cat data/own)" = 1 ] && [ ! -e data/changed ] && cat data/gone/again'
 	assert_run 0 brig start -a one
-	brig run -d --name two --network none first:1 sh -c 'echo 2 >data/own; touch ready; exec sleep 1000' 3>&-
-	wait_until 10 brig exec two test -e ready
+	brig run -d --name two --network none first:1 sh -c 'echo 2 >data/own; echo 1 >ready; exec /bin/busybox sleep 1000' 3>&-
+	wait_until 10 brig exec two cat ready
 	assert_run 0 brig commit two second:1
 	assert_run 0 brig run --rm --network none second:1 cat data/own
 	assert_equal "$output" 2

@@ -21,6 +21,8 @@ setup() {
 }
 teardown() {
 	[[ -z ${where:-} ]] || echo "$where"
+	# One that failed leaves nothing for the others.
+	[[ -n ${BATS_TEST_COMPLETED:-} ]] || brig_clean
 }
 
 # on PLACE: mounts it once for this file; the data root is in it. $driver is what it gets.

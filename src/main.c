@@ -48,6 +48,8 @@ const struct opt cli_global_options[] = {
 		"~/.local/share/brig)"},
 	{"run-root", 0, OPT_STRING, AT(run_root), "dir",
 		"Where the state of what runs is kept (default /run/brig; a user's: $XDG_RUNTIME_DIR/brig)"},
+	{"storage-driver", 0, OPT_STRING, AT(storage_driver), "name",
+		"How a new store keeps layers: btrfs, zfs, overlay or copy (default: by its file system)"},
 	{"config", 0, OPT_STRING, AT(config_path), "file",
 		"The configuration (default /etc/brig/brig.conf; a user's: ~/.config/brig/brig.conf)"},
 	{"trace", 0, OPT_BOOL, AT(trace), NULL, "Print what is done, and how long it takes, on stderr"},
@@ -182,6 +184,8 @@ static int find_places(struct cli *cli, struct err *e)
 	cli->config_path = place(cli, cli->config_path, "BRIG_CONFIG", NULL, config_default_path(arena));
 	if (cli->config_path && config_load(&cli->config, arena, cli->config_path, named, e) < 0)
 		return -1;
+	if (cli->storage_driver && *cli->storage_driver)
+		cli->config.driver = cli->storage_driver;
 	cli->data_root = place(
 		cli, cli->data_root, "BRIG_ROOT", cli->config.data_root, config_default_data_root(arena));
 	cli->run_root = place(

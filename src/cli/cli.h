@@ -64,7 +64,8 @@ struct cli {
 	struct config config;
 	/* Global options, or the environment, or brig.conf, or the default place; in that order. */
 	const char *data_root, *run_root, *config_path;
-	bool config_named; /* config_path was asked for: it has to exist */
+	const char *storage_driver; /* the option only; find_places puts it into config */
+	bool config_named;          /* config_path was asked for: it has to exist */
 	bool trace, debug;
 	bool version;     /* -v */
 	char **arguments; /* all that main was given, to execute brig again */

@@ -40,6 +40,8 @@ static void print_text(struct cli *cli, const struct engine *engine, const struc
 	cli_print(cli, " Server Version: %s\n Storage Driver: %s\n", BRIG_VERSION, info->driver);
 	if (*info->file_system)
 		cli_print(cli, "  Backing Filesystem: %s\n", info->file_system);
+	cli_print(cli, "  %s: %s\n", info->driver_recorded ? "Chosen Because" : "Would Be Chosen Because",
+		info->driver_why);
 	cli_print(cli, " Logging Driver: json-file\n Cgroup Driver: cgroupfs\n Cgroup Version: %d%s\n",
 		info->cgroup_version, info->cgroup_hybrid ? " (hybrid)" : "");
 	cli_print(cli, " Plugins:\n  Network: bridge host null\n  Log: json-file\n");

@@ -230,9 +230,13 @@ static int make_content(struct commit *c, bool running, struct err *e)
 {
 	struct store *store = &c->engine->store;
 	auto_buf struct buf text = {0};
+	const char **targets = arena_array(c->engine->arena, c->config.mounts_count + 1, sizeof *targets);
 
 	if (commit_layer_begin(store, c->engine->arena, &c->config, &c->layer, e) < 0 || add_layers(c, e) < 0)
 		return -1;
+	for (size_t i = 0; i < c->config.mounts_count; i++)
+		targets[i] = c->config.mounts[i].target;
+	c->layer.rootfs.mount_points = targets;
 	oci_config_write(&text, &c->document);
 	if (blob_write(store, text.data, text.length, &c->image.id, e) < 0)
 		return -1;

@@ -296,12 +296,9 @@ static int fill_tree(
 		return err_errno(e, folder, "cannot open a container's root file system");
 	if (tree_copy(folder, stage->tree, &options, &result, e) < 0)
 		return -1;
-	/* Overlay has its mount points elsewhere. */
 	if (!driver->rootfs_changes) {
-		auto_close int below =
-			layer_open_tree(store, layer->rootfs.layers[layer->rootfs.layer_count - 1], e);
-		if (below < 0)
-			return -1;
+		size_t count = layer->rootfs.layer_count;
+		auto_close int below = count ? driver_open_tree(store, layer->rootfs.layers[count - 1]) : -1;
 		mount_points_trim(stage->tree, below, layer->rootfs.mount_points);
 	}
 	return 0;
@@ -314,7 +311,8 @@ int commit_copy(struct engine *engine, const struct container *container,
 	struct layer_stage stage = {0};
 	struct freeze frozen;
 
-	if (layer_begin(store, NULL, NULL, &stage, e) < 0)
+	if ((store->driver->rootfs_commit ? layer_begin_bare(store, &stage, e)
+					  : layer_begin(store, NULL, NULL, &stage, e)) < 0)
 		return -1;
 	int rc = freeze(container, layer->folder, &frozen, e);
 	if (rc < 0)

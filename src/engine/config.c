@@ -36,6 +36,7 @@ static const struct key keys[] = {
 	{"storage", "root", KEY_PATH, AT(data_root)},
 	{"storage", "run_root", KEY_PATH, AT(run_root)},
 	{"storage", "driver", KEY_STRING, AT(driver)},
+	{"storage", "zfs_dataset", KEY_STRING, AT(zfs_dataset)},
 	{"network", "dns", KEY_LIST, AT(dns)},
 	{"container", "pids_limit", KEY_COUNT, AT(pids_limit)},
 	{"network", "ready", KEY_BOOL, AT(ready_networks)},

@@ -11,6 +11,7 @@
 #include "base/auto.h"
 #include "base/fd.h"
 #include "engine/rootless.h"
+#include "store/driver.h"
 
 /* The names of what we make in the run root. */
 static bool is_ours(const char *name)
@@ -70,6 +71,21 @@ static int check_run_root(const struct engine *engine, int folder, struct err *e
 		       : 0;
 }
 
+/* The driver's part of removing a container. */
+static int remove_rootfs(void *context, int dir, const char *id, struct err *e)
+{
+	struct store *store = context;
+
+	if (driver_use_recorded(store, e) < 0)
+		return -1;
+	if (!store->driver || !store->driver->rootfs_remove)
+		return 0;
+	auto_close int folder = fd_open(dir, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (folder < 0)
+		return folder == -ENOENT ? 0 : err_errno(e, folder, "cannot open a container's folder");
+	return store->driver->rootfs_remove(store, folder, e);
+}
+
 int engine_open(struct engine *engine, enum engine_access access, struct err *e)
 {
 	engine->run = -1;
@@ -77,20 +93,28 @@ int engine_open(struct engine *engine, enum engine_access access, struct err *e)
 	if (access != ENGINE_READ)
 		umask(0022);
 	engine->containers = (struct containers){.dir = -1, .index = -1};
+	if (engine->config->driver && !driver_find(engine->config->driver, e))
+		return -1;
 	if (access == ENGINE_WRITE && geteuid() != 0 && rootless_enter(e) < 0)
 		return -1;
 	if (access != ENGINE_READ)
 		engine->user_namespace = rootless_confined();
 	if (store_open(&engine->store, engine->data_root, access == ENGINE_READ ? 0 : STORE_WRITE, e) < 0)
 		return -1;
+	engine->store.dataset = engine->config->zfs_dataset;
 	if (engine->store.root < 0)
 		return 0;
-	return containers_open(&engine->containers, engine->store.root, access != ENGINE_READ, e);
+	if (containers_open(&engine->containers, engine->store.root, access != ENGINE_READ, e) < 0)
+		return -1;
+	engine->containers.remove = remove_rootfs;
+	engine->containers.remove_context = &engine->store;
+	return 0;
 }
 
 void engine_close(struct engine *engine)
 {
 	containers_close(&engine->containers);
+	driver_close(&engine->store);
 	store_close(&engine->store);
 	close_fd(&engine->run);
 }

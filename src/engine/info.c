@@ -118,7 +118,12 @@ int engine_info(struct engine *engine, struct engine_info *info, struct err *e)
 	if (image_list(&engine->store, arena, &images, &info->images, e) < 0)
 		return -1;
 	count_containers(engine, info);
-	info->driver = engine->store.driver ? engine->store.driver->name : "overlay";
+	struct driver_choice choice;
+	if (driver_explain(&engine->store, engine->config->driver, &choice, e) < 0)
+		return -1;
+	info->driver = choice.driver->name;
+	info->driver_why = arena_strdup(arena, choice.why);
+	info->driver_recorded = choice.recorded;
 	info->file_system = file_system_of(engine->data_root);
 	find_cgroup(info);
 	uname(&host);
@@ -195,6 +200,10 @@ void engine_info_write(const struct engine *engine, const struct engine_info *in
 		json_put_string(w, NULL, info->file_system);
 		json_end_array(w);
 	}
+	json_begin_array(w, NULL);
+	json_put_string(w, NULL, info->driver_recorded ? "Chosen Because" : "Would Be Chosen Because");
+	json_put_string(w, NULL, info->driver_why);
+	json_end_array(w);
 	json_end_array(w);
 	put_plugins(w);
 	put_limits(w);

@@ -14,6 +14,8 @@
 struct engine_info {
 	size_t containers, running, paused, stopped, images;
 	const char *driver;      /* of the store, or the one that a new store would have */
+	const char *driver_why;  /* in a few words: "it lies on btrfs" */
+	bool driver_recorded;    /* the store was made with it */
 	const char *file_system; /* that the data root lies on: "ext4", or "" */
 	int cgroup_version;      /* 1 or 2 */
 	bool cgroup_hybrid;      /* version 1 with an empty version 2 beside it */

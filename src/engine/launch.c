@@ -126,6 +126,20 @@ static int open_root(void *context, struct err *e)
 	return root;
 }
 
+/* Before the child gets its mount namespace: what the driver has to do in ours. */
+static int prepare_root(const struct launch *launch, struct err *e)
+{
+	struct store *store = &launch->engine->store;
+
+	if (!store->driver->rootfs_prepare)
+		return 0;
+	auto_close int folder = container_open_dir(&launch->engine->containers, launch->container, e);
+	if (folder < 0)
+		return -1;
+	struct driver_rootfs rootfs = {.folder = folder};
+	return store->driver->rootfs_prepare(store, &rootfs, e);
+}
+
 static void cgroup_path(const char *id, char path[CGROUP_PATH])
 {
 	snprintf(path, CGROUP_PATH, "brig/%.64s", id);
@@ -278,7 +292,7 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 	struct engine *engine = launch->engine;
 	struct spec spec;
 
-	if (driver_use(&engine->store, NULL, e) < 0 ||
+	if (driver_use(&engine->store, NULL, e) < 0 || prepare_root(launch, e) < 0 ||
 		net_kind_of(launch->config->network, &launch->network.kind, e) < 0 ||
 		cgroup_probe(&launch->cgroup_host, e) < 0)
 		return -1;

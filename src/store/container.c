@@ -553,6 +553,10 @@ int container_remove_finish(struct containers *containers, struct container *con
 	/* The exit code stays for who waited: container_read_left. */
 	struct container_status status = {
 		.state = CONTAINER_FREE, .exit_code = container->record.status.exit_code};
+
+	if (containers->remove &&
+		containers->remove(containers->remove_context, containers->dir, container->id, e) < 0)
+		return -1;
 	int rc = fd_remove_tree(containers->dir, container->id);
 	if (rc < 0)
 		return err_errno(e, rc, "cannot remove the files of container %s", container->id);

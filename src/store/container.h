@@ -96,6 +96,10 @@ struct containers {
 	size_t count;
 	void *mapping;
 	size_t mapped; /* bytes */
+	/* Where a container is more than the files in its folder: called before those are removed,
+	 * by whoever removes them. Set after containers_open; NULL: nothing. */
+	int (*remove)(void *context, int dir, const char *id, struct err *e);
+	void *remove_context;
 };
 
 /* One container: a copy of its record as it was read, and its place. */
@@ -156,8 +160,7 @@ int container_rename(
 int container_open_dir(const struct containers *containers, const struct container *container, struct err *e);
 
 /* The end of a container whose lock is held: its name is free at once (begin), its
- * folder and slot when that is done (finish; remove is called with the folder's
- * descriptor first, for what the driver must do, and may be NULL). */
+ * folder and slot when that is done (finish). */
 int container_remove_begin(struct containers *containers, struct container *container, struct err *e);
 int container_remove_finish(struct containers *containers, struct container *container, struct err *e);
 

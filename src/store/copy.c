@@ -12,13 +12,13 @@
 
 #include "base/auto.h"
 #include "base/fd.h"
-#include "base/kernel.h"
 #include "store/driver.h"
 #include "store/tree.h"
 
-static int copy_probe(struct store *store, struct err *e)
+static int copy_probe(struct store *store, const char **why, struct err *e)
 {
-	return 0; /* it works everywhere */
+	*why = "it works everywhere, and nothing better does here";
+	return 0;
 }
 
 /* Makes name in folder and copies a layer there. Returns it open. */
@@ -59,20 +59,7 @@ static int copy_rootfs_create(struct store *store, const struct driver_rootfs *r
 
 static int copy_rootfs_mount(struct store *store, const struct driver_rootfs *rootfs, struct err *e)
 {
-	const struct kernel_mount_attr attributes = {
-		.attr_set = KERNEL_MOUNT_ATTR_NODEV | (rootfs->read_only ? KERNEL_MOUNT_ATTR_RDONLY : 0),
-	};
-	auto_close int fd = kernel_open_tree(rootfs->folder, "rootfs",
-		KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
-	int rc = fd < 0 ? fd : kernel_mount_setattr(fd, "", AT_EMPTY_PATH, &attributes);
-
-	return rc < 0 ? err_errno(e, rc, "cannot mount a container's root file system") : steal_fd(&fd);
-}
-
-static int copy_rootfs_remove(struct store *store, int folder, struct err *e)
-{
-	int rc = fd_remove_tree(folder, "rootfs");
-	return rc < 0 ? err_errno(e, rc, "cannot remove a container's root file system") : 0;
+	return driver_mount_folder(rootfs->folder, "rootfs", rootfs->read_only, e);
 }
 
 const struct store_driver driver_copy = {
@@ -82,5 +69,4 @@ const struct store_driver driver_copy = {
 	.layer_begin = copy_layer_begin,
 	.rootfs_create = copy_rootfs_create,
 	.rootfs_mount = copy_rootfs_mount,
-	.rootfs_remove = copy_rootfs_remove,
 };

@@ -9,6 +9,11 @@
  * those folders, and a driver only the trees inside. Optional functions are NULL, and
  * what layer.h does then is said here.
  *
+ * Where the engine mounts something into a root file system, a mount point has to be there. Overlay
+ * has them in a lowest layer that no image shows; in whole trees the engine makes what an image
+ * lacks in the container's own tree. A commit must not make a layer of that: rootfs_commit leaves
+ * them out, by rootfs->mount_points and mount_points_trim().
+ *
  * All run under the locks that store.h asks of their callers.
  */
 #ifndef STORE_DRIVER_H
@@ -38,12 +43,12 @@ struct driver_rootfs {
 };
 
 struct store_driver {
-	const char *name; /* as in the file `driver`, and for --driver */
+	const char *name; /* as in the file `driver`, and for --storage-driver */
 	enum unpack_whiteouts whiteouts;
 
-	/* Whether it works on this data root: 0, or -1 with e saying why not. Asked once, when
-	 * the store gets its driver. */
-	int (*probe)(struct store *store, struct err *e);
+	/* Whether it works on this data root: 0, with *why in a few words, or -1 with e saying why
+	 * not. Asked once, when the store gets its driver. */
+	int (*probe)(struct store *store, const char **why, struct err *e);
 	/* Optional: fills and frees store->driver_data. */
 	int (*open)(struct store *store, struct err *e);
 	void (*close)(struct store *store);
@@ -55,9 +60,14 @@ struct store_driver {
 	int (*layer_seal)(struct store *store, int stage, struct err *e);
 	/* Removes "tree" from folder. NULL: file by file. */
 	int (*layer_remove)(struct store *store, int folder, struct err *e);
+	/* Opens the tree of a layer's or a stage's folder (O_RDONLY): -errno. NULL: its "tree". */
+	int (*layer_open)(struct store *store, int folder);
 
 	/* Makes in rootfs->folder what a new container needs. */
 	int (*rootfs_create)(struct store *store, const struct driver_rootfs *rootfs, struct err *e);
+	/* Before the process that calls rootfs_mount gets its mount namespace: for what has to
+	 * happen in ours. NULL: nothing. */
+	int (*rootfs_prepare)(struct store *store, const struct driver_rootfs *rootfs, struct err *e);
 	/* Mounts it, nodev. Returns a detached mount, for move_mount(2). */
 	int (*rootfs_mount)(struct store *store, const struct driver_rootfs *rootfs, struct err *e);
 	/* Removes from folder what rootfs_create and mounting made. NULL: file by file. */
@@ -66,8 +76,9 @@ struct store_driver {
 	/* A folder, open, that holds just what the container changed, in overlayfs's form.
 	 * NULL: only a comparison with the layers tells. */
 	int (*rootfs_changes)(struct store *store, const struct driver_rootfs *rootfs, struct err *e);
-	/* What the container has now becomes a layer's "tree" in stage, in constant time. NULL:
-	 * it is copied. */
+	/* What the container has now, running or not, becomes a layer's "tree" in stage, in constant
+	 * time, without what only the engine made there; stage is layer_begin_bare()'s, and the caller
+	 * seals it. NULL: it is copied. */
 	int (*rootfs_commit)(
 		struct store *store, const struct driver_rootfs *rootfs, int stage, struct err *e);
 
@@ -100,6 +111,9 @@ struct store_driver {
 /* In the order in which they are tried; ends with NULL. */
 extern const struct store_driver *const store_drivers[];
 
+/* By name, or NULL with e naming those that there are. */
+const struct store_driver *driver_find(const char *name, struct err *e);
+
 /*
  * Sets store->driver: the one that the store was made with, which the file `driver` names.
  * Where there is none yet, the first that works, or wanted (NULL: any), which is then
@@ -107,10 +121,25 @@ extern const struct store_driver *const store_drivers[];
  * that makes or mounts trees; does nothing the second time.
  */
 int driver_use(struct store *store, const char *wanted, struct err *e);
+/* The same for who removes things: a store that has no driver yet stays without, and
+ * that is success. */
+int driver_use_recorded(struct store *store, struct err *e);
 /* For store_close's caller. */
 void driver_close(struct store *store);
 
+/* What a store has, or would get: for `brig info`. Changes nothing. */
+struct driver_choice {
+	const struct store_driver *driver;
+	char why[160];
+	bool recorded;
+};
+int driver_explain(struct store *store, const char *wanted, struct driver_choice *choice, struct err *e);
+
 /* Opens a layer's tree (O_RDONLY): layers/HEX/tree. -errno. */
 int driver_open_tree(struct store *store, const char *chain);
+/* The same for a layer's folder, or a stage's, that is open. */
+int driver_open_tree_in(struct store *store, int folder);
 
+/* For drivers. A detached mount of a folder by name, nodev. */
+int driver_mount_folder(int folder, const char *name, bool read_only, struct err *e);
 #endif

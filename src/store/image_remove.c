@@ -460,10 +460,7 @@ bool image_has_garbage(struct store *store)
 /* Layers can be removed: the driver that made them is known, or none has made any. */
 static bool has_driver(struct store *store, struct err *e)
 {
-	struct stat st;
-
-	return store->driver || fstatat(store->root, "driver", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	       driver_use(store, NULL, e) == 0;
+	return driver_use_recorded(store, e) == 0;
 }
 
 static void collect_blob(struct store *store, struct marks *marks, const struct image_users *users,

@@ -211,6 +211,17 @@ int layer_begin(struct store *store, const struct oci_digest *chain_id, const st
 	return begin(store, chain_id, parent, true, stage, e);
 }
 
+int layer_begin_bare(struct store *store, struct layer_stage *stage, struct err *e)
+{
+	struct layer_stage begun = {.tree = -1, .lock = -1, .stage.fd = -1, .begun = true};
+
+	begun.whiteouts = store->driver->whiteouts;
+	if (store_stage(store, "layer", &begun.stage, e) < 0)
+		return -1;
+	*stage = begun;
+	return 0;
+}
+
 int layer_try_begin(struct store *store, const struct oci_digest *chain_id, const struct oci_digest *parent,
 	struct layer_stage *stage, struct err *e)
 {
@@ -305,11 +316,11 @@ void layer_drop(struct store *store, struct layer_stage *stage)
 	if (!stage->begun)
 		return;
 	close_fd(&stage->tree);
-	if (stage->stage.name[0] && store->driver && store->driver->layer_remove) {
-		struct err ignored;
-		store->driver->layer_remove(store, stage->stage.fd, &ignored);
-	}
-	store_stage_drop(store, &stage->stage);
+	struct err ignored;
+	/* What cannot be removed now keeps its stage, for a sweep. */
+	if (!stage->stage.name[0] || !store->driver || !store->driver->layer_remove ||
+		store->driver->layer_remove(store, stage->stage.fd, &ignored) == 0)
+		store_stage_drop(store, &stage->stage);
 	close_fd(&stage->stage.fd);
 	/* Last: who waits for it finds the layer, or nothing in the way. */
 	close_fd(&stage->lock);
@@ -332,7 +343,8 @@ int layer_remove(struct store *store, const char *chain, struct err *e)
 	if (rc == 0 && store->driver && store->driver->layer_remove) {
 		auto_close int folder = fd_open(stage.fd, "layer", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 		if (folder >= 0 && store->driver->layer_remove(store, folder, e) < 0) {
-			store_stage_drop(store, &stage);
+			/* The stage is all that tells of it, and a sweep tries again. */
+			close_fd(&stage.fd);
 			return -1;
 		}
 	}

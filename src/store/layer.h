@@ -75,6 +75,8 @@ int layer_begin(struct store *store, const struct oci_digest *chain_id, const st
  * others that are not published yet has to begin them the lowest first, or not wait. */
 int layer_try_begin(struct store *store, const struct oci_digest *chain_id, const struct oci_digest *parent,
 	struct layer_stage *stage, struct err *e);
+/* A stage without a tree (stage->tree is -1), which the driver's rootfs_commit makes. 0 or -1. */
+int layer_begin_bare(struct store *store, struct layer_stage *stage, struct err *e);
 /* Starts to unpack an archive into the stage; options' directory and whiteouts are set here. */
 int layer_unpack(
 	struct layer_stage *stage, struct unpack_options options, struct unpack *unpack, struct err *e);

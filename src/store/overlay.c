@@ -35,6 +35,7 @@
 #include "base/fd.h"
 #include "base/kernel.h"
 #include "store/driver.h"
+#include "store/mount_points.h"
 #include "store/overlay.h"
 
 /*
@@ -44,36 +45,23 @@
  */
 static const char places_tree[] = "places/tree";
 
-static const struct {
-	const char *name;
-	bool folder;
-} places[] = {
-	{"dev", true},
-	{"etc", true},
-	{"etc/hostname", false},
-	{"etc/hosts", false},
-	{"etc/resolv.conf", false},
-	{"proc", true},
-	{"sys", true},
-};
-
 static int fill_places(int stage)
 {
 	if (mkdirat(stage, "tree", 0755) < 0)
 		return -errno;
 	auto_close int tree = fd_open(stage, "tree", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	int rc = tree < 0 ? tree : 0;
-	for (size_t i = 0; rc == 0 && i < sizeof places / sizeof *places; i++) {
-		const char *name = places[i].name;
-		if (places[i].folder && mkdirat(tree, name, 0755) < 0)
+	for (size_t i = 0; rc == 0 && i < mount_point_count; i++) {
+		const char *name = mount_points[i].name;
+		const bool is_folder = mount_points[i].folder;
+		if (is_folder && mkdirat(tree, name, 0755) < 0)
 			return -errno;
 		auto_close int fd = fd_open(tree, name,
-			places[i].folder ? O_RDONLY | O_DIRECTORY : O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
-			0644);
+			is_folder ? O_RDONLY | O_DIRECTORY : O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
 		if (fd < 0)
 			return fd;
 		/* Whatever the caller's umask is. */
-		if (fchmod(fd, places[i].folder ? 0755 : 0644) < 0)
+		if (fchmod(fd, is_folder ? 0755 : 0644) < 0)
 			return -errno;
 	}
 	if (rc == 0 && fchmod(tree, 0755) < 0)
@@ -418,18 +406,6 @@ static int overlay_rootfs_create(struct store *store, const struct driver_rootfs
 	return 0;
 }
 
-static int overlay_rootfs_remove(struct store *store, int folder, struct err *e)
-{
-	static const char *const names[] = {"upper", "work", "empty"};
-
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		int rc = fd_remove_tree(folder, names[i]);
-		if (rc < 0)
-			return err_errno(e, rc, "cannot remove a container's folder \"%s\"", names[i]);
-	}
-	return 0;
-}
-
 static int overlay_rootfs_changes(struct store *store, const struct driver_rootfs *rootfs, struct err *e)
 {
 	return open_own(rootfs, "upper", e);
@@ -452,12 +428,13 @@ int overlay_rootfs_below(
 }
 
 /* A real mount, in which a file of a lower layer can be removed: all that containers need. */
-static int overlay_probe(struct store *store, struct err *e)
+static int overlay_probe(struct store *store, const char **why, struct err *e)
 {
 	struct store_stage stage;
 	struct driver_rootfs rootfs = {.ephemeral = true};
 	int rc = -1;
 
+	*why = "overlayfs works there";
 	if (store_stage(store, "probe", &stage, e) < 0)
 		return -1;
 	rootfs.folder = stage.fd;
@@ -487,7 +464,6 @@ const struct store_driver driver_overlay = {
 	.probe = overlay_probe,
 	.rootfs_create = overlay_rootfs_create,
 	.rootfs_mount = overlay_rootfs_mount,
-	.rootfs_remove = overlay_rootfs_remove,
 	.rootfs_changes = overlay_rootfs_changes,
 	.rootfs_push = overlay_rootfs_push,
 	.rootfs_pushed = overlay_rootfs_pushed,

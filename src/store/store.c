@@ -15,6 +15,7 @@
 #include "base/auto.h"
 #include "base/fd.h"
 #include "store/driver.h"
+#include "store/place.h"
 
 static const char *const folder_names[STORE_FOLDERS] = {
 	"blobs/sha256", "layers", "images", "containers", "tmp"};
@@ -66,6 +67,8 @@ static int open_format(struct store *store, struct err *e)
 			return fd;
 		if (fd != -ENOENT)
 			return err_errno(e, fd, "cannot read %s/format", store->path);
+		if (place_check(store->path, store->root, e) < 0)
+			return -1;
 		int is_new = looks_new(store->root);
 		if (is_new < 0)
 			return err_errno(e, errno, "cannot read the data root %s", store->path);
@@ -73,6 +76,14 @@ static int open_format(struct store *store, struct err *e)
 			return -1;
 		if (!is_new)
 			continue;
+		const char *remote = place_remote(store->root);
+		if (remote) {
+			err_set(e, ERR_UNSUPPORTED, 0,
+				"%s is on %s: a store needs locks, owners and devices that are this host's "
+				"own",
+				store->path, remote);
+			return err_hint(e, "choose a folder on a local disk with --root");
+		}
 		int rc = fd_replace(store->root, "format", format_text, sizeof format_text - 1, 0600, true);
 		if (rc < 0 && rc != -ENOENT)
 			return err_errno(e, rc, "cannot write %s/format", store->path);
@@ -337,18 +348,22 @@ static void sweep_format(struct store *store)
 }
 
 /* Removes a stage; trees that are more than files (snapshots) by the driver that makes them:
- * a layer being made has its tree in the stage itself, one being removed in "layer". */
+ * a layer being made has its tree in the stage itself, one being removed in "layer". What the
+ * driver cannot remove now keeps its stage, which is all that tells of it, for the next sweep. */
 static int remove_stage(struct store *store, int tmp, const char *name, int stage)
 {
 	struct err ignored;
-	int rc = fd_remove_tree(tmp, name);
 
-	if (rc == 0 || stage < 0 || driver_use(store, NULL, &ignored) < 0 || !store->driver->layer_remove)
-		return rc;
-	auto_close int layer = fd_open(stage, "layer", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	if (layer >= 0)
-		store->driver->layer_remove(store, layer, &ignored);
-	store->driver->layer_remove(store, stage, &ignored);
+	if (stage < 0)
+		return fd_remove_tree(tmp, name);
+	if (driver_use_recorded(store, &ignored) < 0)
+		return -1;
+	if (store->driver && store->driver->layer_remove) {
+		auto_close int layer = fd_open(stage, "layer", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		if ((layer >= 0 && store->driver->layer_remove(store, layer, &ignored) < 0) ||
+			store->driver->layer_remove(store, stage, &ignored) < 0)
+			return -1;
+	}
 	return fd_remove_tree(tmp, name);
 }
 

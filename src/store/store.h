@@ -62,6 +62,7 @@ struct store {
 	int folders[STORE_FOLDERS]; /* opened when first needed; -1 */
 	int lock;                   /* the file `lock` while it is held, else -1 */
 	int images_lock;            /* images/lock, likewise */
+	const char *dataset;        /* brig.conf's zfs_dataset, borrowed; or NULL */
 	const struct store_driver *driver;
 	void *driver_data;
 };

@@ -1,10 +1,12 @@
 /* test_layer.c - layers, drivers, root file systems: on disk and under concurrency. Needs root. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/btrfs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -30,7 +32,22 @@
 struct place {
 	char path[64];
 	struct store store;
+	bool mounted;
 };
+
+/* Mounts a btrfs of its own at path, which nobody else sees; false where this host cannot. */
+static bool mount_btrfs(const char *path)
+{
+	char command[512];
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return false;
+	snprintf(command, sizeof command,
+		"exec >/dev/null 2>&1; truncate -s 256M %s.img && mkfs.btrfs -q %s.img && "
+		"mount -o loop %s.img %s; status=$?; rm -f %s.img; exit $status",
+		path, path, path, path, path);
+	return system(command) == 0; /* NOLINT(cert-env33-c) */
+}
 
 static struct place make_place(const char *driver)
 {
@@ -38,6 +55,14 @@ static struct place make_place(const char *driver)
 	struct err e;
 
 	assert_non_null(mkdtemp(place.path));
+	if (driver && !strcmp(driver, "btrfs")) {
+		place.mounted = mount_btrfs(place.path);
+		if (!place.mounted) {
+			rmdir(place.path);
+			print_message("no loop device or no mkfs.btrfs here\n");
+			skip();
+		}
+	}
 	assert_int_equal(store_open(&place.store, place.path, STORE_WRITE, &e), 0);
 	if (driver && driver_use(&place.store, driver, &e) < 0)
 		fail_msg("%s", e.what);
@@ -48,7 +73,29 @@ static void drop_place(struct place *place)
 {
 	driver_close(&place->store);
 	store_close(&place->store);
+	if (place->mounted) {
+		/* What is left would be a subvolume, which is not removed as a folder is. */
+		struct err e;
+		assert_int_equal(umount2(place->path, 0), 0);
+		/* Under the mount there is the note that it is missing. */
+		assert_int_equal(store_open(&place->store, place->path, 0, &e), -1);
+		assert_int_equal(e.kind, ERR_NOT_FOUND);
+		assert_non_null(strstr(e.what, "not mounted"));
+		assert_non_null(strstr(e.hint, "mount -o loop"));
+	}
 	assert_int_equal(fd_remove_tree(AT_FDCWD, place->path), 0);
+}
+
+/* As who removes a container does. */
+static void remove_rootfs(struct place *place, struct driver_rootfs *rootfs, const char *name)
+{
+	struct err e;
+
+	if (place->store.driver->rootfs_remove &&
+		place->store.driver->rootfs_remove(&place->store, rootfs->folder, &e) < 0)
+		fail_msg("%s", e.what);
+	close(rootfs->folder);
+	assert_int_equal(fd_remove_tree(place->store.root, name), 0);
 }
 
 static int stages(struct place *place)
@@ -189,6 +236,84 @@ static void check_three(int fd)
 	assert_false(vfs.f_flag & (ST_NOSUID | ST_NOEXEC));
 }
 
+static struct oci_digest commit(struct place *place, const struct driver_rootfs *rootfs,
+	const struct oci_digest *parent, const char *diff)
+{
+	struct layer_stage stage;
+	struct err e;
+
+	assert_int_equal(layer_begin_bare(&place->store, &stage, &e), 0);
+	if (parent)
+		stage.layer.parent = *parent;
+	if (place->store.driver->rootfs_commit(&place->store, rootfs, stage.stage.fd, &e) < 0)
+		fail_msg("%s", e.what);
+	oci_digest_of(diff, strlen(diff), &stage.layer.diff_id);
+	oci_chain_id(parent, &stage.layer.diff_id, &stage.layer.chain_id);
+	struct oci_digest chain = stage.layer.chain_id;
+	if (layer_seal(&place->store, &stage, NULL, &e) < 0 || layer_publish(&place->store, &stage, &e) < 0)
+		fail_msg("%s", e.what);
+	return chain;
+}
+
+/* What a driver with snapshots does besides: commits, in constant time. */
+static void whole_trees(struct place *place, const struct oci_digest chains[3])
+{
+	static const char *const mounted[] = {"/data/x", "/kept", "/one", NULL};
+	const char *hex[4] = {oci_digest_hex(&chains[0]), oci_digest_hex(&chains[1])};
+	struct err e;
+
+	if (!place->store.driver->rootfs_commit)
+		return;
+	struct driver_rootfs rootfs = make_rootfs(place, "c6", hex, 2);
+	rootfs.mount_points = mounted;
+	int fd = mount_rootfs(place, &rootfs);
+	write_file(fd, "written", "1");
+	/* Mount points, as the engine makes them, and one in which something is. */
+	assert_int_equal(mkdirat(fd, "proc", 0755) | mkdirat(fd, "etc", 0755) | mkdirat(fd, "data", 0755) |
+				 mkdirat(fd, "data/x", 0755) | mkdirat(fd, "kept", 0755) |
+				 mkdirat(fd, "empty", 0755),
+		0);
+	write_file(fd, "etc/hosts", "");
+	write_file(fd, "kept/file", "1");
+	struct oci_digest first = commit(place, &rootfs, &chains[1], "first");
+	write_file(fd, "written", "2");
+	struct oci_digest second = commit(place, &rootfs, &chains[1], "second");
+	close(fd);
+
+	fd = layer_open_tree(&place->store, oci_digest_hex(&first), &e);
+	is_file(fd, "written", "1");
+	is_file(fd, "two", "2");
+	is_file(fd, "one", "1");
+	is_file(fd, "kept/file", "1");
+	assert_int_equal(faccessat(fd, "empty", F_OK, 0), 0);
+	assert_int_equal(faccessat(fd, "proc", F_OK, 0), -1);
+	assert_int_equal(faccessat(fd, "etc", F_OK, 0), -1);
+	assert_int_equal(faccessat(fd, "data", F_OK, 0), -1);
+	/* It is sealed. */
+	assert_int_equal(openat(fd, "x", O_WRONLY | O_CREAT | O_CLOEXEC, 0644), -1);
+	assert_int_equal(errno, EROFS);
+	close(fd);
+
+	/* A container of the first, one of the second; then the first goes, and the container, and all. */
+	hex[2] = oci_digest_hex(&second);
+	struct driver_rootfs child = make_rootfs(place, "c7", hex, 3);
+	fd = mount_rootfs(place, &child);
+	is_file(fd, "written", "2");
+	close(fd);
+	if (layer_remove(&place->store, oci_digest_hex(&first), &e) < 0)
+		fail_msg("%s", e.what);
+	fd = mount_rootfs(place, &rootfs);
+	is_file(fd, "written", "2");
+	close(fd);
+	remove_rootfs(place, &rootfs, "c6");
+	remove_rootfs(place, &child, "c7");
+	for (const char *const *left = (const char *const[]){hex[2], hex[1], hex[0], NULL}; *left; left++) {
+		if (layer_remove(&place->store, *left, &e) < 0)
+			fail_msg("%s", e.what);
+	}
+	assert_int_equal(stages(place), 0);
+}
+
 static void with_driver(const char *driver)
 {
 	struct place place = make_place(driver);
@@ -235,10 +360,8 @@ static void with_driver(const char *driver)
 		is_file(fd, "one", "-");
 		close(fd);
 	}
-	assert_int_equal(place.store.driver->rootfs_remove(&place.store, rootfs.folder, &e), 0);
-	close(rootfs.folder);
-	assert_int_equal(unlinkat(place.store.root, "c1", AT_REMOVEDIR), 0);
-	close(other.folder);
+	remove_rootfs(&place, &rootfs, "c1");
+	remove_rootfs(&place, &other, "c2");
 
 	/* Ephemeral ones can be mounted twice, too. */
 	struct driver_rootfs ephemeral = make_rootfs(&place, "c3", hex, 2);
@@ -250,13 +373,13 @@ static void with_driver(const char *driver)
 	fd = mount_rootfs(&place, &ephemeral);
 	is_file(fd, "written", "w");
 	close(fd);
-	close(ephemeral.folder);
+	remove_rootfs(&place, &ephemeral, "c3");
 
 	struct driver_rootfs empty = make_rootfs(&place, "c4", NULL, 0);
 	fd = mount_rootfs(&place, &empty);
 	write_file(fd, "written", "w");
 	close(fd);
-	close(empty.folder);
+	remove_rootfs(&place, &empty, "c4");
 
 	/* A layer that is gone. */
 	struct driver_rootfs missing = make_rootfs(&place, "c5", hex, 3);
@@ -269,8 +392,9 @@ static void with_driver(const char *driver)
 		assert_int_equal(place.store.driver->rootfs_mount(&place.store, &missing, &e), -1);
 		assert_int_equal(e.kind, ERR_CORRUPT);
 	}
-	close(missing.folder);
+	remove_rootfs(&place, &missing, "c5");
 	assert_int_equal(stages(&place), 0);
+	whole_trees(&place, chains);
 	drop_place(&place);
 }
 
@@ -282,6 +406,109 @@ static void overlay_driver(void **state)
 static void copy_driver(void **state)
 {
 	with_driver("copy");
+}
+
+/* The ids of all subvolumes below the first one. */
+static int subvolumes(int folder)
+{
+	struct btrfs_ioctl_get_subvol_rootref_args found = {0};
+
+	assert_int_equal(ioctl(folder, BTRFS_IOC_GET_SUBVOL_ROOTREF, &found), 0);
+	return found.num_items;
+}
+
+static void make_subvolume(int folder, const char *name)
+{
+	struct btrfs_ioctl_vol_args_v2 args = {0};
+
+	snprintf(args.name, sizeof args.name, "%s", name);
+	assert_int_equal(ioctl(folder, BTRFS_IOC_SUBVOL_CREATE_V2, &args), 0);
+}
+
+/* Subvolumes that a container made in its tree, one in another, read-only ones too. */
+static void btrfs_nested(void **state)
+{
+	struct place place = make_place("btrfs");
+	struct driver_rootfs rootfs = make_rootfs(&place, "c", NULL, 0);
+	uint64_t read_only = BTRFS_SUBVOL_RDONLY;
+	struct err e;
+
+	int fd = mount_rootfs(&place, &rootfs);
+	assert_int_equal(mkdirat(fd, "d", 0755), 0);
+	int folder = openat(fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	make_subvolume(folder, "nested");
+	write_file(folder, "nested/file", "n");
+	int nested = openat(folder, "nested", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < 300; i++) { /* more than one answer of the kernel holds */
+		char name[16];
+		snprintf(name, sizeof name, "n%d", i);
+		make_subvolume(nested, name);
+	}
+	write_file(nested, "n7/file", "n7");
+	assert_int_equal(ioctl(nested, BTRFS_IOC_SUBVOL_SETFLAGS, &read_only), 0);
+
+	/* A commit has what is in them. */
+	struct oci_digest chain = commit(&place, &rootfs, NULL, "first");
+	int tree = layer_open_tree(&place.store, oci_digest_hex(&chain), &e);
+	is_file(tree, "d/nested/file", "n");
+	is_file(tree, "d/nested/n7/file", "n7");
+	close(tree);
+	/* The container's root may make its own read-only, too. */
+	int root = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(ioctl(root, BTRFS_IOC_SUBVOL_SETFLAGS, &read_only), 0);
+	close(root);
+	close(nested);
+	close(folder);
+	close(fd);
+	remove_rootfs(&place, &rootfs, "c");
+	assert_int_equal(layer_remove(&place.store, oci_digest_hex(&chain), &e), 0);
+	assert_int_equal(subvolumes(place.store.root), 0);
+	drop_place(&place);
+}
+
+/* Staging of who was killed: layers half made, half removed. */
+static void btrfs_cut_short(void **state)
+{
+	struct place place = make_place("btrfs");
+	struct layer_stage stage;
+	struct store again;
+	struct err e;
+
+	for (int removing = 0; removing < 2; removing++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			if (layer_begin(&place.store, NULL, NULL, &stage, &e) != 1)
+				_exit(1);
+			write_file(stage.tree, "file", "1");
+			if (place.store.driver->layer_seal(&place.store, stage.stage.fd, &e) < 0)
+				_exit(2);
+			/* As layer_remove has it. */
+			struct store_stage outer;
+			int tmp = place.store.folders[STORE_TMP];
+			if (removing && (store_stage(&place.store, "rmlayer", &outer, &e) < 0 ||
+						renameat(tmp, stage.stage.name, outer.fd, "layer") < 0))
+				_exit(3);
+			_exit(0);
+		}
+		int status;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		assert_int_equal(stages(&place), 1);
+		assert_int_equal(subvolumes(place.store.root), 1);
+		/* Another command, which has no driver yet. */
+		assert_int_equal(store_open(&again, place.path, STORE_WRITE, &e), 0);
+		assert_int_equal(store_sweep(&again), 1);
+		driver_close(&again);
+		store_close(&again);
+		assert_int_equal(stages(&place), 0);
+		assert_int_equal(subvolumes(place.store.root), 0);
+	}
+	drop_place(&place);
+}
+
+static void btrfs_driver(void **state)
+{
+	with_driver("btrfs");
 }
 
 /* The ways of all kernels, with few layers and with as many as images have. */
@@ -318,10 +545,7 @@ static void overlay_ways(void **state)
 			assert_int_equal(fstatvfs(fd, &vfs), 0);
 			assert_true(vfs.f_flag & ST_NODEV);
 			close(fd);
-			assert_int_equal(
-				place.store.driver->rootfs_remove(&place.store, rootfs.folder, &e), 0);
-			close(rootfs.folder);
-			assert_int_equal(unlinkat(place.store.root, "c", AT_REMOVEDIR), 0);
+			remove_rootfs(&place, &rootfs, "c");
 		}
 	}
 	drop_place(&place);
@@ -707,6 +931,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(overlay_driver),
 		cmocka_unit_test(copy_driver),
+		cmocka_unit_test(btrfs_driver),
+		cmocka_unit_test(btrfs_nested),
+		cmocka_unit_test(btrfs_cut_short),
 		cmocka_unit_test(overlay_ways),
 		cmocka_unit_test(choosing),
 		cmocka_unit_test(wrong_digest),

@@ -22,7 +22,7 @@
 #include "engine/create.h"
 #include "engine/devices.h"
 #include "engine/monitor.h"
-#include "engine/spec.h"
+#include "engine/volumes.h"
 #include "store/driver.h"
 
 enum stage { STAGE_FILES = 1, STAGE_PROCESS = 2, STAGE_NETWORK = 4, STAGE_STATUS = 8 };
@@ -296,6 +296,9 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 		.rows = launch->rows,
 		.columns = launch->columns,
 	};
+	if (volumes_open(engine, arena, launch->config, &launch->volumes, e) < 0)
+		return -1;
+	host.sources = launch->volumes;
 	if (launch->config->privileged && !engine->user_namespace)
 		host.devices = devices_of_host(arena, &host.devices_count);
 	if (spec_build(arena, launch->config, &host, &spec, e) < 0)
@@ -367,8 +370,11 @@ int launch_up(struct launch *launch, const int stdio[3], struct err *e)
 	}
 	int rc = go_up(launch, stdio, &arena, e);
 	net_pool_close(&launch->taken);
-	if (rc < 0 && launch->stale_network)
+	volumes_close(launch->volumes, launch->config->mounts_count);
+	if (rc < 0 && launch->stale_network) {
 		rc = go_up(launch, stdio, &arena, e);
+		volumes_close(launch->volumes, launch->config->mounts_count);
+	}
 	if (rc == 0)
 		return 0;
 	if (launch->stages & STAGE_PROCESS)

@@ -26,6 +26,8 @@
 #include "base/time.h"
 #include "engine/launch.h"
 #include "engine/logs.h"
+#include "engine/volumes.h"
+#include "store/volume.h"
 
 /* SETTLE: milliseconds without news after which the monitor makes itself at home; QUIET: after which
  * it expects none soon. */
@@ -446,6 +448,8 @@ static void finish(struct monitor *monitor, int exit_code)
 	struct containers *containers = &monitor->engine->containers;
 	struct err ignored;
 	bool remove = monitor->config->auto_remove;
+	bool volumes = remove && monitor->container->record.identity.flags & CONTAINER_VOLUMES;
+	struct store_stage taken = {.fd = -1};
 
 	logs_end(&monitor->logs);
 	status.state = CONTAINER_EXITED;
@@ -457,8 +461,12 @@ static void finish(struct monitor *monitor, int exit_code)
 		status.flags |= CONTAINER_OOM_KILLED;
 	status.address[0] = '\0';
 	if (remove) {
+		status.flags |= volumes ? CONTAINER_TAKES_VOLUMES : 0;
 		monitor->container->record.status = status;
 		container_remove_begin(containers, monitor->container, &ignored);
+		/* Out of sight before anybody hears of the end. */
+		if (volumes)
+			volumes_take(monitor->engine, monitor->container, &taken);
 	} else {
 		status.flags |= CONTAINER_UNCLEAN;
 		container_write_status(containers, monitor->container, &status, &ignored);
@@ -481,6 +489,7 @@ static void finish(struct monitor *monitor, int exit_code)
 	}
 	log_trace("monitor", "exit %d reported", exit_code);
 	launch_down(&monitor->launch);
+	volume_stage_drop(&monitor->engine->store, &taken);
 	if (remove) {
 		container_remove_finish(containers, monitor->container, &ignored);
 	} else {

@@ -1,6 +1,5 @@
 /* volume_ls.c - brig volume ls. */
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/auto.h"
@@ -39,20 +38,21 @@ static const struct format_column columns[] = {
 	{NULL, NULL},
 };
 
+/* One line of the list. */
+struct item {
+	const struct volume *volume;
+	struct arena *arena;
+};
+
 static const struct json *label_method(void *context, const char *name, const char *argument)
 {
-	const struct volume *volume = context;
-	static struct json empty = {.type = JSON_STRING, .string = ""};
-	const char *value = strcmp(name, "Label") ? NULL : volume_value(&volume->labels, argument);
+	const struct item *item = context;
 
 	if (strcmp(name, "Label") != 0)
 		return NULL;
-	if (!value)
-		return &empty;
-	struct json *found = calloc(1, sizeof *found);
-	if (!found)
-		abort();
-	*found = (struct json){.type = JSON_STRING, .string = value};
+	const char *value = volume_value(&item->volume->labels, argument);
+	struct json *found = arena_new(item->arena, struct json);
+	*found = (struct json){.type = JSON_STRING, .string = value ? value : ""};
 	return found;
 }
 
@@ -90,10 +90,13 @@ static const char *labels_text(struct arena *arena, const struct strings *labels
 	return arena_strdup(arena, out.data ? out.data : "");
 }
 
-static void fill_row(struct engine *engine, struct volume *volume, struct format_row *row)
+static void fill_row(struct engine *engine, const struct volume *volume, struct format_row *row)
 {
+	struct item *item = arena_new(engine->arena, struct item);
+
+	*item = (struct item){.volume = volume, .arena = engine->arena};
 	row->arena = engine->arena;
-	row->context = volume;
+	row->context = item;
 	format_put(row, "Availability", "N/A");
 	format_put(row, "Driver", "local");
 	format_put(row, "Group", "N/A");
@@ -132,7 +135,7 @@ static int run_ls(struct cli *cli, void *given, int argc, char **argv, struct er
 		volumes_usage(engine, engine->arena, SIZE_MAX, &usage);
 	struct format_row *rows = arena_array(engine->arena, count + 1, sizeof *rows);
 	for (size_t i = 0; i < count; i++) {
-		struct volume *volume = &volumes[i];
+		const struct volume *volume = &volumes[i];
 		if (!filter_is(&options->filters, "driver", "local") ||
 			!filter_labels(&options->filters, &volume->labels) ||
 			(dangling >= 0 && (volumes_users(&usage, volume->name) == 0) != dangling))

@@ -301,19 +301,25 @@ int volume_open(struct store *store, const char *name, struct err *e)
 	return folder < 0 ? -1 : open_data(store, folder, name, e);
 }
 
+/* With O_NOFOLLOW a link at the end would be what is opened. */
+static int open_beneath(int data, const char *path)
+{
+	return kernel_openat2(data, path,
+		&(const struct kernel_open_how){
+			.flags = O_PATH | O_CLOEXEC,
+			.resolve = KERNEL_RESOLVE_BENEATH | KERNEL_RESOLVE_NO_SYMLINKS |
+				   KERNEL_RESOLVE_NO_MAGICLINKS,
+		});
+}
+
 int volume_open_below(int data, const char *name, const char *path, struct err *e)
 {
-	const struct kernel_open_how how = {
-		/* With O_NOFOLLOW a link at the end would be what is opened. */
-		.flags = O_PATH | O_CLOEXEC,
-		.resolve = KERNEL_RESOLVE_BENEATH | KERNEL_RESOLVE_NO_SYMLINKS | KERNEL_RESOLVE_NO_MAGICLINKS,
-	};
 	char shown[200];
-	int fd = kernel_openat2(data, path, &how);
+	int fd = open_beneath(data, path);
 
 	/* A rename that raced with it: once more is enough for whoever means well. */
 	if (fd == -EAGAIN)
-		fd = kernel_openat2(data, path, &how);
+		fd = open_beneath(data, path);
 	if (fd >= 0)
 		return fd;
 	err_sanitize(shown, sizeof shown, path);

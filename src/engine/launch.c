@@ -266,7 +266,8 @@ static int prepare(void *context, struct err *e)
 
 	if (confirm_network(launch, e) < 0 || make_files(launch, e) < 0)
 		return -1;
-	if (launch->container->record.status.state != CONTAINER_CREATING)
+	/* With volumes it was written before they were made. */
+	if (launch->container->record.status.state != CONTAINER_CREATING || volumes_any(launch->config))
 		return 0;
 	auto_close int dir = container_open_dir(&launch->engine->containers, launch->container, e);
 	return dir < 0 ? -1 : container_config_save(dir, launch->config, create_durable(launch->config), e);

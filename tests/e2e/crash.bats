@@ -276,7 +276,7 @@ again() {
 		if [[ -n $(brig volume ls -q) ]]; then
 			assert_run 0 brig volume inspect -f '{{json .Labels}}' crashed
 			assert_equal "$output" '{"a":"b"}'
-			[[ $2 == create ]] || assert_equal "$(ls "$BRIG_ROOT/volumes/crashed/_data" | tr '\n' ' ')" "1 2 3 "
+			[[ ${3:-} == create ]] || assert_equal "$(ls "$BRIG_ROOT/volumes/crashed/_data" | tr '\n' ' ')" "1 2 3 "
 		fi
 		again "$@"
 	}

@@ -192,7 +192,7 @@ static int make(struct engine *engine, struct container *container, struct conta
 	if (store->driver->rootfs_create(store, &rootfs, e) < 0)
 		return -1;
 	bool has_volumes = volumes_any(config);
-	if (has_volumes && volumes_make(engine, container, config, dir, e) < 0)
+	if (has_volumes && volumes_make(engine, container, config, dir, start_follows, e) < 0)
 		return -1;
 	if (start_follows)
 		return 0;

@@ -120,10 +120,17 @@ static int open_root(void *context, struct err *e)
 		.hidden = (size_t)launch->config->layers_hidden,
 		.ephemeral = launch->config->auto_remove,
 	};
-	int root = store->driver->rootfs_mount(store, &rootfs, e);
-	if (root >= 0)
-		log_trace("monitor", "root file system made");
-	return root;
+	auto_close int root = store->driver->rootfs_mount(store, &rootfs, e);
+	if (root < 0)
+		return -1;
+	log_trace("monitor", "root file system made");
+	/* What create has left to us: nothing runs in there yet. */
+	if (launch->container->record.status.state == CONTAINER_CREATING && volumes_any(launch->config)) {
+		if (volumes_fill(launch->engine, launch->config, root, e) < 0)
+			return -1;
+		log_trace("monitor", "volumes filled");
+	}
+	return steal_fd(&root);
 }
 
 static void cgroup_path(const char *id, char path[CGROUP_PATH])

@@ -9,7 +9,6 @@
 #include "base/auto.h"
 #include "base/fd.h"
 #include "base/kernel.h"
-#include "base/log.h"
 #include "engine/mount_spec.h"
 #include "engine/volume.h"
 #include "store/driver.h"
@@ -135,57 +134,27 @@ int volumes_plan(
 
 /* ---- making and filling ---- */
 
-/* What filling needs of the container: its root file system, mounted when first asked for. */
-struct filling {
-	struct engine *engine;
-	const struct container_config *config;
-	int dir;
-	int root; /* or -1 */
-};
-
 /* The image's folder at the place of the mount: -1 with e->kind ERR_NONE where there is none. */
-static int open_content(struct filling *filling, const char *target, struct err *e)
+static int open_content(int root, const char *target, struct err *e)
 {
-	struct store *store = &filling->engine->store;
+	int fd = fd_open_in_root(root, target, O_RDONLY | O_DIRECTORY, 0);
 
 	e->kind = ERR_NONE;
-	if (filling->root < 0) {
-		/* Nothing is written there, so nothing has to be synced when it is let go of. */
-		struct driver_rootfs rootfs = {
-			.folder = filling->dir,
-			.layers = filling->config->layers.items,
-			.layer_count = filling->config->layers.count,
-			.ephemeral = true,
-			.read_only = true,
-		};
-		filling->root = store->driver->rootfs_mount(store, &rootfs, e);
-		if (filling->root < 0)
-			return -1;
-	}
-	int fd = fd_open_in_root(filling->root, target, O_RDONLY | O_DIRECTORY, 0);
 	if (fd >= 0 || fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
 		return fd < 0 ? -1 : fd;
 	return err_errno(e, fd, "cannot open the image's %s", target);
 }
 
-static int fill(struct filling *filling, const struct container_mount *mount, struct err *e)
+static int fill(struct engine *engine, const struct container_mount *mount, int root, struct err *e)
 {
-	struct engine *engine = filling->engine;
-	struct volume volume;
 	struct volume_fill fill;
 	struct tree_result result;
 	const struct tree_options options = {.foreign = true, .one_owner = engine->user_namespace};
-	auto_close int content = -1;
+	bool wanted = !mount->nocopy && !mount->subpath;
+	auto_close int content = wanted ? open_content(root, mount->target, e) : -1;
 
-	if (volume_read(&engine->store, engine->arena, mount->name, &volume, e) < 0)
+	if (wanted && content < 0 && e->kind != ERR_NONE)
 		return -1;
-	if (volume.state == VOLUME_USED)
-		return 0;
-	if (!mount->nocopy && !mount->subpath && !volume.options.count) {
-		content = open_content(filling, mount->target, e);
-		if (content < 0 && e->kind != ERR_NONE)
-			return -1;
-	}
 	int rc = volume_fill_begin(&engine->store, mount->name, content >= 0, &fill, e);
 	if (rc <= 0)
 		return rc;
@@ -195,8 +164,55 @@ static int fill(struct filling *filling, const struct container_mount *mount, st
 		return err_set(e, why.kind, 0, "cannot fill the volume %s with the image's %s: %s",
 			mount->name, mount->target, why.what);
 	}
-	log_trace("parent", "volume filled");
 	return volume_fill_end(&engine->store, mount->name, &fill, e);
+}
+
+/* 1 where a container was given it before, 0, -1. */
+static int is_used(struct engine *engine, const struct container_mount *mount, struct err *e)
+{
+	struct volume volume;
+
+	if (mount->type != CONTAINER_MOUNT_VOLUME)
+		return 1;
+	if (volume_read(&engine->store, engine->arena, mount->name, &volume, e) < 0)
+		return -1;
+	return volume.state == VOLUME_USED;
+}
+
+int volumes_fill(struct engine *engine, const struct container_config *config, int root, struct err *e)
+{
+	for (size_t i = 0; i < config->mounts_count; i++) {
+		int rc = is_used(engine, &config->mounts[i], e);
+		if (rc == 0)
+			rc = fill(engine, &config->mounts[i], root, e);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The same without a mount of the container's root file system at hand. */
+static int fill_by_mounting(
+	struct engine *engine, const struct container_config *config, int dir, struct err *e)
+{
+	struct store *store = &engine->store;
+	size_t i = 0;
+	int rc;
+
+	while ((rc = i < config->mounts_count ? is_used(engine, &config->mounts[i], e) : -1) > 0)
+		i++;
+	if (i == config->mounts_count || rc < 0)
+		return i == config->mounts_count ? 0 : -1;
+	/* Nothing is written there, so nothing has to be synced when it is let go of. */
+	struct driver_rootfs rootfs = {
+		.folder = dir,
+		.layers = config->layers.items,
+		.layer_count = config->layers.count,
+		.ephemeral = true,
+		.read_only = true,
+	};
+	auto_close int root = store->driver->rootfs_mount(store, &rootfs, e);
+	return root < 0 ? -1 : volumes_fill(engine, config, root, e);
 }
 
 /* Makes what is missing; made[i] says which. */
@@ -242,10 +258,9 @@ static void unmake(struct engine *engine, const struct container *container,
 }
 
 int volumes_make(struct engine *engine, const struct container *container,
-	const struct container_config *config, int dir, struct err *e)
+	const struct container_config *config, int dir, bool start_follows, struct err *e)
 {
 	struct store *store = &engine->store;
-	struct filling filling = {.engine = engine, .config = config, .dir = dir, .root = -1};
 	bool *made = arena_array(engine->arena, config->mounts_count + 1, sizeof *made);
 
 	if (store_lock_volumes(store, STORE_SHARED, e) < 0)
@@ -254,10 +269,8 @@ int volumes_make(struct engine *engine, const struct container *container,
 	if (rc == 0)
 		rc = make_missing(engine, config, made, e);
 	store_unlock_volumes(store);
-	for (size_t i = 0; rc == 0 && i < config->mounts_count; i++)
-		if (config->mounts[i].type == CONTAINER_MOUNT_VOLUME)
-			rc = fill(&filling, &config->mounts[i], e);
-	close_fd(&filling.root);
+	if (rc == 0 && !start_follows)
+		rc = fill_by_mounting(engine, config, dir, e);
 	if (rc < 0)
 		unmake(engine, container, config, made);
 	return rc;

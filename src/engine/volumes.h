@@ -34,11 +34,15 @@ bool volumes_any(const struct container_config *config);
 /* Whether it has some that go with it. */
 bool volumes_anonymous(const struct container_config *config);
 
-/* Makes the container's volumes and fills those that are new. dir is the container's folder,
- * with its root file system made; its config.json is written here. On failure volumes that
- * were made here are gone again. */
+/* Makes the container's volumes and fills those that are new; where its start follows, that is
+ * left to volumes_fill. dir is the container's folder, with its root file system made;
+ * its config.json is written here. On failure volumes that were made here are gone again. */
 int volumes_make(struct engine *engine, const struct container *container,
-	const struct container_config *config, int dir, struct err *e);
+	const struct container_config *config, int dir, bool start_follows, struct err *e);
+
+/* Fills those that no container was given yet, from the container's root file system, which root
+ * opens and nobody has written to. */
+int volumes_fill(struct engine *engine, const struct container_config *config, int root, struct err *e);
 
 /* Opens what the container's volumes are mounted from, by config's mounts; NULL where it has
  * none. The descriptors are closed by volumes_close. */

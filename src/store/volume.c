@@ -356,6 +356,25 @@ static int is_empty(int folder)
 	return empty;
 }
 
+static int empty_folder(int folder)
+{
+	int fd = fd_open(folder, ".", O_RDONLY | O_DIRECTORY, 0);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	int rc = 0;
+
+	if (!stream) {
+		close_fd(&fd);
+		return -1;
+	}
+	while (rc == 0 && (entry = readdir(stream)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			rc = fd_remove_tree(folder, entry->d_name);
+	closedir(stream);
+	errno = -rc;
+	return rc < 0 ? -1 : 0;
+}
+
 static int set_state(int folder, struct volume *volume, enum volume_state state, bool durable, struct err *e)
 {
 	if (volume->state == state)
@@ -377,14 +396,12 @@ static int prepare_fill(struct store *store, struct arena *arena, const char *na
 		return 0;
 	if (volume_value(&volume.labels, VOLUME_ANONYMOUS))
 		fill->durable = false;
-	if (volume.state == VOLUME_FILLING) {
-		/* Somebody was killed at it. */
-		if (remove_data(store, fill->folder, e) < 0 || make_data(store, fill->folder, e) < 0)
-			return -1;
-	}
 	fill->data = open_data(store, fill->folder, name, e);
 	if (fill->data < 0)
 		return -1;
+	/* Somebody was killed at it. The folder itself stays: it may be open, for a mount. */
+	if (volume.state == VOLUME_FILLING && empty_folder(fill->data) < 0)
+		return err_errno(e, errno, "cannot empty the volume %s, which was half filled", name);
 	int empty = is_empty(fill->data);
 	if (empty < 0)
 		return err_errno(e, empty, "cannot read the volume %s", name);

@@ -299,6 +299,74 @@ static void damaged_records_are_said_to_be(void **state)
 	}
 }
 
+/* A driver that makes volumes of its own kind: here a folder with a file beside it. */
+
+static int own_create(struct store *store, int folder, struct err *e)
+{
+	auto_close int beside = fd_open(folder, "dataset", O_WRONLY | O_CREAT | O_EXCL, 0600);
+	return beside < 0 || mkdirat(folder, "_data", 0755) < 0 ? err_errno(e, errno, "cannot make it") : 0;
+}
+
+static int own_open(struct store *store, int folder, struct err *e)
+{
+	auto_close int beside = fd_open(folder, "dataset", O_RDONLY, 0);
+	return beside < 0 ? err_errno(e, beside, "it is not mounted") : 0;
+}
+
+/* Refuses what it has not made, as an ioctl would. */
+static int own_remove(struct store *store, int folder, struct err *e)
+{
+	struct stat st;
+	if (fstatat(folder, "_data", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (unlinkat(folder, "dataset", 0) < 0)
+		return err_errno(e, errno, "it is busy");
+	return fd_remove_tree(folder, "_data") < 0 ? -1 : 0;
+}
+
+static void a_driver_may_make_them(void **state)
+{
+	struct place *place = *state;
+	const struct store_driver *copy = place->store.driver;
+	struct store_driver own = *copy;
+	struct store_stage stage;
+	struct err e = {0};
+
+	own.volume_create = own_create;
+	own.volume_open = own_open;
+	own.volume_remove = own_remove;
+	place->store.driver = &own;
+	make(place, "data");
+	auto_close int data = volume_open(&place->store, "data", &e);
+	assert_true(data >= 0);
+	auto_close int beside = path_open(place, "volumes/data/dataset", O_RDONLY);
+	assert_true(beside >= 0);
+	assert_int_equal(volume_stage(&place->store, &stage, &e), 0);
+	assert_int_equal(volume_take(&place->store, "data", &stage, &e), 0);
+	volume_stage_drop(&place->store, &stage);
+	auto_close int tmp = path_open(place, "tmp", O_RDONLY | O_DIRECTORY);
+	assert_int_equal(unlinkat(tmp, stage.name, AT_REMOVEDIR), -1);
+	/* Removed by whoever sweeps, where its remover was killed. */
+	make(place, "other");
+	assert_int_equal(volume_stage(&place->store, &stage, &e), 0);
+	assert_int_equal(volume_take(&place->store, "other", &stage, &e), 0);
+	close_fd(&stage.fd);
+	assert_int_equal(store_sweep(&place->store), 1);
+	/* One that the driver cannot remove stays where the next sweep finds it. */
+	make(place, "busy");
+	auto_close int folder = path_open(place, "volumes/busy", O_RDONLY | O_DIRECTORY);
+	assert_int_equal(unlinkat(folder, "dataset", 0), 0);
+	assert_int_equal(volume_open(&place->store, "busy", &e), -1);
+	assert_int_equal(volume_stage(&place->store, &stage, &e), 0);
+	assert_int_equal(volume_take(&place->store, "busy", &stage, &e), 0);
+	close_fd(&stage.fd);
+	assert_int_equal(store_sweep(&place->store), 0);
+	auto_close int again = fd_open(folder, "dataset", O_WRONLY | O_CREAT, 0600);
+	assert_true(again >= 0);
+	assert_int_equal(store_sweep(&place->store), 1);
+	place->store.driver = copy;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +378,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_that_is_being_filled_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			taken_ones_are_gone_and_what_is_left_of_them_is_swept, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_driver_may_make_them, setup, teardown),
 		cmocka_unit_test_setup_teardown(links_are_not_followed, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_records_are_said_to_be, setup, teardown),
 	};

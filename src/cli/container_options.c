@@ -80,19 +80,26 @@ int container_options_env(struct arena *arena, const struct strings *given, cons
 
 /* ---- mounts ---- */
 
-/* The same wish twice is one; two for one place are an error. */
+/* Two for one place are an error, but that any other takes an anonymous volume's. */
 static int add_mount(struct arena *arena, struct container_config *config,
 	const struct container_mount *mount, struct err *e)
 {
+	struct container_mount *there = container_find_mount(config, mount->target);
 	char shown[200];
 
-	if (container_find_mount(config, mount->target))
+	if (mount->anonymous && !mount->detailed) {
+		strings_add(arena, &config->volumes, mount->target);
+		if (there)
+			return 0;
+	}
+	if (there && !(there->anonymous && !there->detailed))
 		return err_set(e, ERR_INVALID, 0, "Duplicate mount point: %s",
 			err_sanitize(shown, sizeof shown, mount->target));
-	*container_add_mount(arena, config) = *mount;
+	*(there ? there : container_add_mount(arena, config)) = *mount;
 	return 0;
 }
 
+/* The same wish twice is one. */
 static bool given_before(const struct strings *list, size_t at)
 {
 	for (size_t i = 0; i < at; i++)

@@ -112,8 +112,6 @@ int volumes_plan(
 {
 	for (size_t i = 0; i < config->mounts_count; i++) {
 		const struct container_mount *mount = &config->mounts[i];
-		if (mount->type == CONTAINER_MOUNT_VOLUME && mount->anonymous && !mount->detailed)
-			note_volume(engine, config, mount->target);
 		if (mount->volume_options.count && volume_check_options(&mount->volume_options, e) < 0)
 			return -1;
 	}

@@ -100,6 +100,20 @@ need_seeded() {
 	brig create --name never -v /anon "$image" true
 	assert_run 0 brig rm -v never
 	assert_equal "$(volumes)" named
+	# Whatever else is to be there takes its place.
+	local first second
+	for first in "-v /anon" "-v named:/anon" "--tmpfs /anon" "--mount type=tmpfs,dst=/anon"; do
+		for second in "-v /anon" "-v named:/anon" "--tmpfs /anon"; do
+			[[ $first == *v\ /* || $second == *v\ /* ]] || continue
+			# shellcheck disable=SC2086
+			assert_run 0 run_in $first $second "$image" grep -c ' /anon ' /proc/mounts
+			assert_equal "$output" 1
+		done
+	done
+	# shellcheck disable=SC2086
+	assert_run 125 run_in -v named:/anon --tmpfs /anon "$image" true
+	assert_one_error 'Duplicate mount point: /anon'
+	assert_equal "$(volumes)" named
 	# A container that cannot start leaves none.
 	assert_run 127 run_in -v /anon "$image" no-such-command
 	assert_run 127 brig run --network none -v /anon "$image" no-such-command

@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/fd.h"
 #include "cli/progress.h"
 #include "engine/control.h"
+#include "engine/mount_spec.h"
 
 enum { MEMORY_LEAST = 6 << 20, ENV_FILE_LIMIT = 16 << 20, PROFILE_LIMIT = 4 << 20 };
 
@@ -80,144 +80,70 @@ int container_options_env(struct arena *arena, const struct strings *given, cons
 
 /* ---- mounts ---- */
 
-/* Cleans an absolute path of the container: no ".", "..", doubled or trailing slashes. */
-static char *clean_path(struct arena *arena, const char *path)
+/* Two for one place are an error, but that any other takes an anonymous volume's. */
+static int add_mount(struct arena *arena, struct container_config *config,
+	const struct container_mount *mount, struct err *e)
 {
-	char *clean = arena_alloc(arena, strlen(path) + 2), *end = clean;
+	struct container_mount *there = container_find_mount(config, mount->target);
+	char shown[200];
 
-	for (const char *at = path; *at;) {
-		at += strspn(at, "/");
-		size_t length = strcspn(at, "/");
-		if (!length)
-			break;
-		if (length == 2 && !strncmp(at, "..", 2)) {
-			while (end > clean && *--end != '/')
-				;
-		} else if (!(length == 1 && *at == '.')) {
-			*end++ = '/';
-			memcpy(end, at, length);
-			end += length;
-		}
-		at += length;
+	if (mount->anonymous && !mount->detailed) {
+		strings_add(arena, &config->volumes, mount->target);
+		if (there)
+			return 0;
 	}
-	if (end == clean)
-		*end++ = '/';
-	*end = '\0';
-	return clean;
-}
-
-static struct container_mount *add_mount(struct arena *arena, struct container_config *config)
-{
-	/* Grown by copying: there are a handful of them. */
-	struct container_mount *mounts = arena_array(arena, config->mounts_count + 1, sizeof *mounts);
-	if (config->mounts_count)
-		memcpy(mounts, config->mounts, config->mounts_count * sizeof *mounts);
-	config->mounts = mounts;
-	return &mounts[config->mounts_count++];
-}
-
-static int check_target(struct arena *arena, struct container_config *config, const char *target,
-	const char *given, const char **clean, struct err *e)
-{
-	if (*target != '/')
-		return err_set(e, ERR_INVALID, 0,
-			"invalid mount \"%s\": the path in the container must be absolute: '%s'", given,
-			target);
-	*clean = clean_path(arena, target);
-	if (!strcmp(*clean, "/"))
-		return err_set(e, ERR_INVALID, 0, "invalid mount \"%s\": destination can't be '/'", given);
-	if (!strcmp(*clean, "/proc") || !strncmp(*clean, "/proc/", 6)) {
-		static const char *const allowed[] = {
-			"cpuinfo", "meminfo", "stat", "uptime", "loadavg", "swaps", "diskstats"};
-		for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
-			if (!strcmp(*clean + 6 - ((*clean)[5] == '\0'), allowed[i]))
-				return 0;
-		return err_set(e, ERR_INVALID, 0, "cannot mount on %s: /proc is the container's own", *clean);
-	}
-	for (size_t i = 0; i < config->mounts_count; i++)
-		if (!strcmp(config->mounts[i].target, *clean))
-			return err_set(e, ERR_INVALID, 0, "Duplicate mount point: %s", *clean);
+	if (there && !(there->anonymous && !there->detailed))
+		return err_set(e, ERR_INVALID, 0, "Duplicate mount point: %s",
+			err_sanitize(shown, sizeof shown, mount->target));
+	*(there ? there : container_add_mount(arena, config)) = *mount;
 	return 0;
 }
 
-static bool is_propagation(const char *text)
+/* The same wish twice is one. */
+static bool given_before(const struct strings *list, size_t at)
 {
-	static const char *const names[] = {"private", "rprivate", "shared", "rshared", "slave", "rslave"};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (!strcmp(names[i], text))
+	for (size_t i = 0; i < at; i++)
+		if (!strcmp(list->items[i], list->items[at]))
 			return true;
 	return false;
 }
 
-/* -v SOURCE:TARGET[:OPTIONS] */
-static int parse_volume(
-	struct arena *arena, struct container_config *config, const char *given, struct err *e)
+static int apply_mounts(struct arena *arena, const struct container_options *options,
+	struct container_config *config, struct err *e)
 {
-	char *copy = arena_strdup(arena, given), *rest = copy;
-	char *source = strsep(&rest, ":");
-	char *target = strsep(&rest, ":");
-	char *options = strsep(&rest, ":");
+	struct container_mount mount;
+	struct mount_spec_from from;
+	char here[4096] not_zeroed;
+	char shown[100];
 
-	if (rest || (target && !*target) || !*source)
-		return err_set(e, ERR_INVALID, 0, "invalid volume specification: '%s'", given);
-	if (!target || (*source != '/' && *source != '.' && *source != '~')) {
-		err_set(e, ERR_UNSUPPORTED, 0,
-			"cannot use \"-v %s\": this version has no volumes, only folders of the host", given);
-		return err_hint(e, "give the host's folder with its whole path: -v /srv/data:/data");
+	if (options->volume.count && !getcwd(here, sizeof here))
+		return err_errno(e, errno, "cannot tell the current folder");
+	for (size_t i = 0; i < options->volume.count; i++) {
+		if (given_before(&options->volume, i))
+			continue;
+		if (mount_spec_volume(arena, here, options->volume.items[i], &mount, e) < 0 ||
+			add_mount(arena, config, &mount, e) < 0)
+			return -1;
 	}
-	struct container_mount mount = {.type = CONTAINER_MOUNT_BIND};
-	if (check_target(arena, config, target, given, &mount.target, e) < 0)
-		return -1;
-	if (*source != '/') {
-		char here[4096];
-		if (!getcwd(here, sizeof here))
-			return err_errno(e, errno, "cannot tell the current folder");
-		source = arena_printf(arena, "%s/%s", here, source);
-	}
-	mount.source = clean_path(arena, source);
-	for (char *item; options && (item = strsep(&options, ","));) {
-		if (!strcmp(item, "ro"))
-			mount.readonly = true;
-		else if (is_propagation(item))
-			mount.propagation = item;
-		else if (strcmp(item, "rw") && strcmp(item, "z") && strcmp(item, "Z") &&
-			 strcmp(item, "cached") && strcmp(item, "delegated") && strcmp(item, "consistent"))
-			return err_set(e, ERR_INVALID, 0,
-				"invalid volume specification: '%s': invalid mode: %s", given, item);
-	}
-	/* As docker does for -v: a folder that is missing is made. */
-	struct stat st;
-	if (stat(mount.source, &st) < 0) {
-		int rc = errno == ENOENT ? fd_mkdirs(AT_FDCWD, mount.source, 0755) : -errno;
-		if (rc < 0)
-			return err_errno(e, rc, "cannot make the folder %s for the mount", mount.source);
-	}
-	*add_mount(arena, config) = mount;
+	for (size_t i = 0; i < options->mount.count; i++)
+		if (mount_spec_mount(arena, options->mount.items[i], &mount, e) < 0 ||
+			add_mount(arena, config, &mount, e) < 0)
+			return -1;
+	for (size_t i = 0; i < options->tmpfs.count; i++)
+		if (mount_spec_tmpfs(arena, options->tmpfs.items[i], &mount, e) < 0 ||
+			add_mount(arena, config, &mount, e) < 0)
+			return -1;
+	for (size_t i = 0; i < options->volumes_from.count; i++)
+		if (mount_spec_from(arena, options->volumes_from.items[i], &from, e) < 0)
+			return -1;
+	if (options->volume_driver && *options->volume_driver && strcmp(options->volume_driver, "local") != 0)
+		return err_set(e, ERR_NOT_FOUND, 0,
+			"there is no volume driver \"%s\": volumes here are of the driver \"local\"",
+			err_sanitize(shown, sizeof shown, options->volume_driver));
 	return 0;
 }
 
-/* The next field of a line of comma-separated values; "" quotes a field with commas. */
-static char *next_field(char **rest)
-{
-	char *at = *rest, *out, *field;
-
-	if (!at)
-		return NULL;
-	if (*at != '"')
-		return strsep(rest, ",");
-	for (field = out = ++at; *at; at++) {
-		if (*at == '"') {
-			if (at[1] != '"')
-				break;
-			at++;
-		}
-		*out++ = *at;
-	}
-	at += *at == '"';
-	*rest = *at == ',' ? at + 1 : NULL;
-	*out = '\0';
-	return field;
-}
+/* ---- the rest ---- */
 
 static int parse_bool(const char *value, bool *out)
 {
@@ -227,143 +153,6 @@ static int parse_bool(const char *value, bool *out)
 	}
 	return opt_bool(value, out);
 }
-
-/* --mount type=bind,source=…,target=…,… */
-static int parse_mount(struct arena *arena, struct container_config *config, const char *given, struct err *e)
-{
-	struct container_mount mount = {0};
-	const char *type = "volume", *target = NULL, *size = NULL, *mode = NULL;
-	char *rest = arena_strdup(arena, given);
-
-	for (char *field; (field = next_field(&rest));) {
-		char *value = strchr(field, '=');
-		bool flag;
-		if (value)
-			*value++ = '\0';
-		bool is_flag = !strcmp(field, "readonly") || !strcmp(field, "ro") ||
-			       !strcmp(field, "bind-nonrecursive");
-		if (!value && !is_flag)
-			return err_set(
-				e, ERR_INVALID, 0, "invalid field '%s' must be a key=value pair", field);
-		if (is_flag) {
-			if (parse_bool(value, &flag) < 0)
-				return err_set(e, ERR_INVALID, 0, "invalid value for %s: %s", field, value);
-			if (!strcmp(field, "bind-nonrecursive"))
-				mount.not_recursive = flag;
-			else
-				mount.readonly = flag;
-		} else if (!strcmp(field, "type")) {
-			type = value;
-		} else if (!strcmp(field, "source") || !strcmp(field, "src")) {
-			mount.source = value;
-		} else if (!strcmp(field, "target") || !strcmp(field, "dst") ||
-			   !strcmp(field, "destination")) {
-			target = value;
-		} else if (!strcmp(field, "bind-propagation")) {
-			if (!is_propagation(value))
-				return err_set(
-					e, ERR_INVALID, 0, "invalid value for bind-propagation: %s", value);
-			mount.propagation = value;
-		} else if (!strcmp(field, "bind-recursive")) {
-			if (!strcmp(value, "disabled"))
-				mount.not_recursive = true;
-			else if (!strcmp(value, "writable"))
-				mount.readonly_recursive_not = true;
-			else if (strcmp(value, "enabled") && strcmp(value, "readonly"))
-				return err_set(
-					e, ERR_INVALID, 0, "invalid value for bind-recursive: %s", value);
-		} else if (!strcmp(field, "tmpfs-size")) {
-			size = value;
-		} else if (!strcmp(field, "tmpfs-mode")) {
-			mode = value;
-		} else if (strcmp(field, "consistency")) {
-			return err_set(e, ERR_INVALID, 0, "unexpected key '%s' in '%s'", field, given);
-		}
-	}
-	if (!target)
-		return err_set(e, ERR_INVALID, 0, "invalid mount \"%s\": a target is required", given);
-	if (check_target(arena, config, target, given, &mount.target, e) < 0)
-		return -1;
-	if (!strcmp(type, "tmpfs")) {
-		int64_t bytes, bits = 01777;
-		if (mount.source)
-			return err_set(
-				e, ERR_INVALID, 0, "invalid mount \"%s\": a tmpfs has no source", given);
-		if (size && (opt_size(size, &bytes) < 0 || bytes < 0))
-			return err_set(e, ERR_INVALID, 0, "invalid value for tmpfs-size: %s", size);
-		char *end = NULL;
-		if (mode && ((bits = strtol(mode, &end, 8)) < 0 || *end || end == mode || bits > 07777))
-			return err_set(e, ERR_INVALID, 0, "invalid value for tmpfs-mode: %s", mode);
-		mount.type = CONTAINER_MOUNT_TMPFS;
-		mount.options =
-			size ? arena_printf(arena, "mode=%o,size=%lld", (unsigned)bits, (long long)bytes)
-			     : arena_printf(arena, "mode=%o", (unsigned)bits);
-	} else if (!strcmp(type, "bind")) {
-		struct stat st;
-		if (size || mode)
-			return err_set(
-				e, ERR_INVALID, 0, "invalid mount \"%s\": tmpfs options on a bind", given);
-		if (!mount.source || *mount.source != '/')
-			return err_set(e, ERR_INVALID, 0,
-				"invalid mount \"%s\": a bind needs an absolute source path", given);
-		mount.source = clean_path(arena, mount.source);
-		if (stat(mount.source, &st) < 0)
-			return err_set(e, ERR_INVALID, 0,
-				"invalid mount config for type \"bind\": bind source path does not exist: %s",
-				mount.source);
-	} else if (!strcmp(type, "volume") || !strcmp(type, "image") || !strcmp(type, "npipe") ||
-		   !strcmp(type, "cluster")) {
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			"mounts of type %s are not in this version (bind and tmpfs are)", type);
-	} else {
-		return err_set(e, ERR_INVALID, 0, "invalid mount type: %s", type);
-	}
-	*add_mount(arena, config) = mount;
-	return 0;
-}
-
-/* --tmpfs TARGET[:OPTIONS] */
-static int parse_tmpfs(struct arena *arena, struct container_config *config, const char *given, struct err *e)
-{
-	static const char *const data[] = {
-		"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "huge", "mpol"};
-	char *target = arena_strdup(arena, given), *options = strchr(target, ':');
-	struct container_mount mount = {.type = CONTAINER_MOUNT_TMPFS};
-	struct buf kept = {0};
-
-	if (options)
-		*options++ = '\0';
-	if (check_target(arena, config, target, given, &mount.target, e) < 0)
-		return -1;
-	for (char *item; options && (item = strsep(&options, ","));) {
-		size_t name = strcspn(item, "=");
-		bool known = false;
-		for (size_t i = 0; item[name] && i < sizeof data / sizeof *data; i++)
-			known |= strlen(data[i]) == name && !strncmp(item, data[i], name);
-		if (known)
-			buf_printf(&kept, "%s%s", kept.length ? "," : "", item);
-		else if (!strcmp(item, "ro"))
-			mount.readonly = true;
-		else if (!strcmp(item, "exec"))
-			mount.exec = true;
-		else if (!strcmp(item, "suid"))
-			mount.suid = true;
-		else if (!strcmp(item, "dev"))
-			mount.dev = true;
-		else if (strcmp(item, "rw") && strcmp(item, "noexec") && strcmp(item, "nosuid") &&
-			 strcmp(item, "nodev")) {
-			buf_free(&kept);
-			return err_set(e, ERR_INVALID, 0, "invalid tmpfs option \"%s\"", item);
-		}
-	}
-	if (kept.length)
-		mount.options = arena_memdup(arena, kept.data, kept.length);
-	buf_free(&kept);
-	*add_mount(arena, config) = mount;
-	return 0;
-}
-
-/* ---- the rest ---- */
 
 static int parse_cpus(const char *text, int64_t *nano, struct err *e)
 {
@@ -586,6 +375,7 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 				.labels = options->label,
 				.group_add = options->group_add,
 				.sysctls = options->sysctl,
+				.volumes_from = options->volumes_from,
 				.user = options->user,
 				.working_dir = options->workdir,
 				.hostname = options->hostname,
@@ -645,14 +435,5 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 		parse_security(arena, &options->security_opt, config, e) < 0 ||
 		apply_limits(options, &config->limits, e) < 0)
 		return -1;
-	for (size_t i = 0; i < options->volume.count; i++)
-		if (parse_volume(arena, config, options->volume.items[i], e) < 0)
-			return -1;
-	for (size_t i = 0; i < options->mount.count; i++)
-		if (parse_mount(arena, config, options->mount.items[i], e) < 0)
-			return -1;
-	for (size_t i = 0; i < options->tmpfs.count; i++)
-		if (parse_tmpfs(arena, config, options->tmpfs.items[i], e) < 0)
-			return -1;
-	return 0;
+	return apply_mounts(arena, options, config, e);
 }

@@ -12,10 +12,10 @@
 /* Filled by the rows below; a member of the verb's own struct. */
 struct container_options {
 	struct strings cap_add, cap_drop, env, env_file, group_add, label, mount, security_opt, sysctl, tmpfs,
-		volume;
+		volume, volumes_from;
 	const char *cpus, *cpuset_cpus, *cpuset_mems, *domainname, *entrypoint, *hostname, *name, *network,
 		*platform, *pull;
-	const char *stop_signal, *user, *workdir;
+	const char *stop_signal, *user, *volume_driver, *workdir;
 	int64_t cpu_period, cpu_quota, cpu_shares, memory, memory_reservation, memory_swap, pids_limit,
 		shm_size, stop_timeout;
 	bool init, interactive, privileged, quiet, read_only, rm, tty;
@@ -104,6 +104,10 @@ struct container_options {
 		CONTAINER_ROW(type, at, "user", 'u', OPT_STRING, user, NULL,                                 \
 			"Username or UID (format: <name|uid>[:<group|gid>])"),                               \
 		CONTAINER_ROW(type, at, "volume", 'v', OPT_LIST, volume, NULL, "Bind mount a volume"),       \
+		CONTAINER_ROW(type, at, "volume-driver", 0, OPT_STRING, volume_driver, NULL,                 \
+			"Optional volume driver for the container"),                                         \
+		CONTAINER_ROW(type, at, "volumes-from", 0, OPT_LIST, volumes_from, NULL,                     \
+			"Mount volumes from the specified container(s)"),                                    \
 		CONTAINER_ROW(type, at, "workdir", 'w', OPT_STRING, workdir, NULL,                           \
 			"Working directory inside the container")
 

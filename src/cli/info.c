@@ -44,7 +44,7 @@ static void print_text(struct cli *cli, const struct engine *engine, const struc
 		info->driver_why);
 	cli_print(cli, " Logging Driver: json-file\n Cgroup Driver: cgroupfs\n Cgroup Version: %d%s\n",
 		info->cgroup_version, info->cgroup_hybrid ? " (hybrid)" : "");
-	cli_print(cli, " Plugins:\n  Network: bridge host null\n  Log: json-file\n");
+	cli_print(cli, " Plugins:\n  Volume: local\n  Network: bridge host null\n  Log: json-file\n");
 	cli_print(cli, " Swarm: inactive\n Runtimes: brig\n Default Runtime: brig\n Security Options:\n");
 	if (info->seccomp)
 		cli_print(cli, "  seccomp\n   Profile: builtin\n");

@@ -1,4 +1,4 @@
-/* inspect.c - brig inspect: docker's JSON of containers and images. */
+/* inspect.c - brig inspect: docker's JSON of containers, images and volumes. */
 #include "cli/inspect.h"
 
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "cli/format.h"
 #include "engine/image.h"
 #include "engine/inspect.h"
+#include "engine/volume.h"
 
 struct inspect_options {
 	const char *format, *type;
@@ -29,6 +30,7 @@ static const struct template_zero zeros[] = {
 	{"CapDrop", TEMPLATE_ZERO_LIST},
 	{"Cmd", TEMPLATE_ZERO_LIST},
 	{"Created", TEMPLATE_ZERO_STRING},
+	{"Driver", TEMPLATE_ZERO_STRING},
 	{"Entrypoint", TEMPLATE_ZERO_LIST},
 	{"Env", TEMPLATE_ZERO_LIST},
 	{"ExecIDs", TEMPLATE_ZERO_LIST},
@@ -39,6 +41,7 @@ static const struct template_zero zeros[] = {
 	{"Init", TEMPLATE_ZERO_NIL},
 	{"Labels", TEMPLATE_ZERO_MAP},
 	{"Links", TEMPLATE_ZERO_LIST},
+	{"Name", TEMPLATE_ZERO_STRING},
 	{"OnBuild", TEMPLATE_ZERO_LIST},
 	{"SecurityOpt", TEMPLATE_ZERO_LIST},
 	{"Shell", TEMPLATE_ZERO_LIST},
@@ -67,8 +70,14 @@ static int inspect_one(struct engine *engine, enum inspect_kind kinds, const cha
 		if (e->kind != ERR_NOT_FOUND || kinds == INSPECT_CONTAINER)
 			return -1;
 	}
-	if (image_find(&engine->store, engine->arena, name, &image, e) >= 0)
-		return engine_image_inspect(engine, &image, w, NULL, e);
+	if (kinds & INSPECT_IMAGE) {
+		if (image_find(&engine->store, engine->arena, name, &image, e) >= 0)
+			return engine_image_inspect(engine, &image, w, NULL, e);
+		if ((e->kind != ERR_NOT_FOUND && e->kind != ERR_INVALID) || kinds == INSPECT_IMAGE)
+			return -1;
+	}
+	if (engine_volume_inspect(engine, name, w, NULL, e) >= 0)
+		return 0;
 	/* A name that cannot be an image's is the name of nothing, if it could have been a container's. */
 	if (kinds == INSPECT_ANY && (e->kind == ERR_NOT_FOUND || e->kind == ERR_INVALID))
 		err_set(e, ERR_NOT_FOUND, 0, "No such object: %s", name);
@@ -146,7 +155,7 @@ static int run_inspect(struct cli *cli, void *given, int argc, char **argv, stru
 	static const struct {
 		const char *name;
 		enum inspect_kind kinds;
-	} types[] = {{"container", INSPECT_CONTAINER}, {"image", INSPECT_IMAGE}};
+	} types[] = {{"container", INSPECT_CONTAINER}, {"image", INSPECT_IMAGE}, {"volume", INSPECT_VOLUME}};
 	const struct inspect_options *options = given;
 
 	if (!options->type || !*options->type)
@@ -155,13 +164,13 @@ static int run_inspect(struct cli *cli, void *given, int argc, char **argv, stru
 		if (!strcmp(types[i].name, options->type))
 			return cli_inspect(cli, types[i].kinds, options->format, argc, argv, e);
 	}
-	return err_set(e, ERR_INVALID, 0, "unknown type: \"%s\": must be one of \"container\", \"image\"",
-		options->type);
+	return err_set(e, ERR_INVALID, 0,
+		"unknown type: \"%s\": must be one of \"container\", \"image\", \"volume\"", options->type);
 }
 
 const struct verb verb_inspect = {
 	.name = "inspect",
-	.summary = "Return low-level information on containers and images",
+	.summary = "Return low-level information on containers, images and volumes",
 	.usage = "[OPTIONS] NAME|ID [NAME|ID...]",
 	.examples = "inspect web\tall that is known of it, as JSON\n"
 		    "inspect -f '{{.State.Status}} {{.State.ExitCode}}' web\ttwo fields\n"

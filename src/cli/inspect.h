@@ -7,7 +7,8 @@
 enum inspect_kind {
 	INSPECT_CONTAINER = 1,
 	INSPECT_IMAGE = 2,
-	INSPECT_ANY = INSPECT_CONTAINER | INSPECT_IMAGE,
+	INSPECT_VOLUME = 4,
+	INSPECT_ANY = INSPECT_CONTAINER | INSPECT_IMAGE | INSPECT_VOLUME,
 };
 
 /* Prints an array with the document of each name, or what format says of each, a line

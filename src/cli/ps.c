@@ -39,8 +39,8 @@ static const struct opt options_table[] = {
 	{NULL},
 };
 
-static const char *const filter_keys[] = {
-	"ancestor", "before", "exited", "id", "is-task", "label", "name", "network", "since", "status", NULL};
+static const char *const filter_keys[] = {"ancestor", "before", "exited", "id", "is-task", "label", "name",
+	"network", "since", "status", "volume", NULL};
 static const char *const states[] = {
 	"created", "running", "paused", "restarting", "removing", "exited", "dead", NULL};
 
@@ -157,6 +157,20 @@ static bool exited_fits(void *context, const char *wanted)
 	       number == item->container.record.status.exit_code;
 }
 
+/* By the volume's name, or the place where something is mounted. */
+static bool volume_fits(void *context, const char *wanted)
+{
+	const struct item *item = context;
+
+	for (size_t i = 0; i < item->config->mounts_count; i++) {
+		const struct container_mount *mount = &item->config->mounts[i];
+		if (mount->type != CONTAINER_MOUNT_TMPFS &&
+			(!strcmp(mount->target, wanted) || (mount->name && !strcmp(mount->name, wanted))))
+			return true;
+	}
+	return false;
+}
+
 /* Returns 1 where the item is shown, 0 where not, or -1. */
 static int passes(struct ps *ps, struct item *item, struct err *e)
 {
@@ -171,7 +185,8 @@ static int passes(struct ps *ps, struct item *item, struct err *e)
 	if (!filter_is(filters, "status", item->state) || !filter_is(filters, "is-task", "false") ||
 		!filter_fits(filters, "exited", false, exited_fits, item) ||
 		!filter_fits(filters, "id", false, id_fits, item->container.id) ||
-		!filter_fits(filters, "ancestor", false, image_fits, item))
+		!filter_fits(filters, "ancestor", false, image_fits, item) ||
+		!filter_fits(filters, "volume", false, volume_fits, item))
 		return 0;
 	if (item->configured && (!filter_labels(filters, &item->config->labels) ||
 					!filter_is(filters, "network", item->config->network)))
@@ -350,18 +365,19 @@ static const char *joined(struct arena *arena, const struct strings *words)
 	return arena_strdup(arena, out.data ? out.data : "");
 }
 
-/* Sources of mounts, 15 characters of each. */
+/* Sources of mounts and names of volumes, 15 characters of each. */
 static const char *mounts_text(const struct ps *ps, const struct item *item)
 {
 	auto_buf struct buf out = {0};
 
 	for (size_t i = 0; i < item->config->mounts_count; i++) {
 		const struct container_mount *mount = &item->config->mounts[i];
-		if (mount->type != CONTAINER_MOUNT_BIND)
+		if (mount->type == CONTAINER_MOUNT_TMPFS)
 			continue;
 		if (out.length)
 			buf_string(&out, ",");
-		table_ellipsis(&out, mount->source, ps->options->no_trunc ? 4096 : 15);
+		table_ellipsis(
+			&out, mount->name ? mount->name : mount->source, ps->options->no_trunc ? 4096 : 15);
 	}
 	return arena_strdup(item->arena, out.data ? out.data : "");
 }
@@ -396,7 +412,11 @@ static const char *labels_field(const struct ps *ps, const struct item *item)
 
 static const char *local_volumes_field(const struct ps *ps, const struct item *item)
 {
-	return "0";
+	size_t count = 0;
+
+	for (size_t i = 0; i < item->config->mounts_count; i++)
+		count += item->config->mounts[i].type == CONTAINER_MOUNT_VOLUME;
+	return arena_printf(item->arena, "%zu", count);
 }
 
 static const char *names_field(const struct ps *ps, const struct item *item)
@@ -446,7 +466,7 @@ static const struct field {
 	{"ID", id_field},
 	{"Image", image_field},
 	{"Labels", labels_field, true},
-	{"LocalVolumes", local_volumes_field},
+	{"LocalVolumes", local_volumes_field, true},
 	{"Mounts", mounts_text, true},
 	{"Names", names_field},
 	{"Networks", networks_field, true},
@@ -489,7 +509,7 @@ static int print(struct ps *ps, struct err *e)
 
 static bool needs_config(const struct ps *ps)
 {
-	static const char *const keys[] = {"ancestor", "label", "network"};
+	static const char *const keys[] = {"ancestor", "label", "network", "volume"};
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		if (filter_given(&ps->options->filters, keys[i]))
 			return true;

@@ -9,14 +9,14 @@
 
 struct rm_cli {
 	bool force;
-	bool volumes; /* there are none: a container's files are all its own */
+	bool volumes;
 };
 
 static const struct opt rm_options[] = {
 	{"force", 'f', OPT_BOOL, offsetof(struct rm_cli, force), NULL,
 		"Force the removal of a running container (uses SIGKILL)"},
 	{"volumes", 'v', OPT_BOOL, offsetof(struct rm_cli, volumes), NULL,
-		"Remove anonymous volumes associated with the container (brig has none)"},
+		"Remove anonymous volumes associated with the container"},
 	{NULL},
 };
 
@@ -32,7 +32,8 @@ static int rm_one(struct cli *cli, struct engine *engine, const char *name, void
 		/* As docker: with -f what is not there is as good as removed. */
 		return e->kind == ERR_NOT_FOUND && options->force ? cli_complain(e) - 1 : -1;
 	}
-	if (control_remove(engine, &container, options->force, e) < 0)
+	const struct control_removal how = {.force = options->force, .volumes = options->volumes};
+	if (control_remove(engine, &container, &how, e) < 0)
 		return -1;
 	cli_print(cli, "%s\n", name);
 	return 0;

@@ -55,6 +55,8 @@ static const struct field config_fields[] = {
 	ROW(stop_timeout, FIELD_INTEGER),
 	ROW(has_stop_timeout, FIELD_BOOL),
 	ROW(network, FIELD_STRING),
+	ROW(volumes, FIELD_STRINGS),
+	ROW(volumes_from, FIELD_STRINGS),
 	LIMIT(memory, FIELD_INTEGER),
 	LIMIT(memory_swap, FIELD_INTEGER),
 	LIMIT(memory_reservation, FIELD_INTEGER),
@@ -98,9 +100,21 @@ static const struct field mount_fields[] = {
 	MOUNT(readonly, FIELD_BOOL),
 	MOUNT(not_recursive, FIELD_BOOL),
 	MOUNT(readonly_recursive_not, FIELD_BOOL),
+	MOUNT(readonly_recursive_force, FIELD_BOOL),
 	MOUNT(exec, FIELD_BOOL),
 	MOUNT(suid, FIELD_BOOL),
 	MOUNT(dev, FIELD_BOOL),
+	MOUNT(name, FIELD_STRING),
+	MOUNT(subpath, FIELD_STRING),
+	MOUNT(labels, FIELD_STRINGS),
+	MOUNT(volume_options, FIELD_STRINGS),
+	MOUNT(anonymous, FIELD_BOOL),
+	MOUNT(nocopy, FIELD_BOOL),
+	MOUNT(borrowed, FIELD_BOOL),
+	MOUNT(create_source, FIELD_BOOL),
+	MOUNT(mode, FIELD_STRING),
+	MOUNT(bind, FIELD_STRING),
+	MOUNT(detailed, FIELD_BOOL),
 	{0},
 };
 
@@ -204,8 +218,14 @@ int container_config_read(
 		json_for_each (item, mounts) {
 			struct container_mount *mount = &config->mounts[config->mounts_count];
 			read_fields(arena, item, mount_fields, mount);
-			if (mount->target)
+			bool whole = mount->type == CONTAINER_MOUNT_VOLUME ? mount->name != NULL
+				     : mount->type == CONTAINER_MOUNT_BIND ? mount->source != NULL
+									   : true;
+			if (mount->target && whole)
 				config->mounts_count++;
+			else
+				return err_set(e, ERR_CORRUPT, 0,
+					"the container's config.json has a mount that says nothing");
 		}
 	}
 	if (!config->id || strlen(config->id) != 64 || !config->image_id || !config->layers.count)
@@ -236,6 +256,24 @@ int container_config_save(int dir, const struct container_config *config, bool d
 	container_config_write(config, &text);
 	int rc = fd_replace(dir, "config.json", text.data, text.length, 0600, durable);
 	return rc < 0 ? err_errno(e, rc, "cannot write the container's config.json") : 0;
+}
+
+struct container_mount *container_add_mount(struct arena *arena, struct container_config *config)
+{
+	/* Grown by copying: there are a handful of them. */
+	struct container_mount *mounts = arena_array(arena, config->mounts_count + 1, sizeof *mounts);
+	if (config->mounts_count)
+		memcpy(mounts, config->mounts, config->mounts_count * sizeof *mounts);
+	config->mounts = mounts;
+	return &mounts[config->mounts_count++];
+}
+
+struct container_mount *container_find_mount(const struct container_config *config, const char *target)
+{
+	for (size_t i = 0; i < config->mounts_count; i++)
+		if (!strcmp(config->mounts[i].target, target))
+			return &config->mounts[i];
+	return NULL;
 }
 
 struct strings container_args(struct arena *arena, const struct container_config *config)

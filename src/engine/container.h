@@ -15,7 +15,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum container_mount_type { CONTAINER_MOUNT_BIND, CONTAINER_MOUNT_TMPFS };
+/* The numbers are config.json's. */
+enum container_mount_type { CONTAINER_MOUNT_BIND, CONTAINER_MOUNT_TMPFS, CONTAINER_MOUNT_VOLUME };
 
 struct container_mount {
 	enum container_mount_type type;
@@ -24,9 +25,23 @@ struct container_mount {
 	const char *options;     /* a tmpfs's "size=64m,mode=1777"; NULL none */
 	const char *propagation; /* "rprivate" and so on; NULL is rprivate */
 	bool readonly;
-	bool not_recursive;          /* binds: without what is mounted below */
-	bool readonly_recursive_not; /* read-only at the top only */
-	bool exec, suid, dev;        /* a tmpfs's "exec", …, which are off by default */
+	bool not_recursive;            /* binds: without what is mounted below */
+	bool readonly_recursive_not;   /* read-only at the top only */
+	bool readonly_recursive_force; /* what is mounted below is read-only for certain */
+	bool exec, suid, dev;          /* a tmpfs's "exec", …, which are off by default */
+
+	const char *name;                      /* a volume's */
+	const char *subpath;                   /* in the volume: what is mounted of it; NULL all */
+	struct strings labels, volume_options; /* of the volume, if it is made for this */
+	bool anonymous;                        /* the volume was made for this container, and goes with it */
+	bool nocopy;                           /* the image's files are not copied into it */
+	bool borrowed;                         /* --volumes-from */
+	bool create_source;                    /* a bind's folder is made where it is missing */
+
+	/* How it was asked for, which inspect shows. */
+	const char *mode; /* -v's options, or NULL */
+	const char *bind; /* -v with a source: the whole; NULL otherwise */
+	bool detailed;    /* --mount */
 };
 
 struct container_limits {
@@ -62,6 +77,8 @@ struct container_config {
 	const char *network;     /* bridge, host, none */
 	struct container_mount *mounts;
 	size_t mounts_count;
+	struct strings volumes;      /* places that the image, or -v /PATH, wants volumes on */
+	struct strings volumes_from; /* as given */
 	struct container_limits limits;
 	struct strings cap_add, cap_drop;
 	struct strings security_opt; /* as given, but seccomp=FILE */
@@ -94,6 +111,11 @@ int container_config_read(
 /* From and to containers/ID/config.json; dir is that folder. */
 int container_config_load(struct arena *arena, int dir, struct container_config *config, struct err *e);
 int container_config_save(int dir, const struct container_config *config, bool durable, struct err *e);
+
+/* A new mount at the end, zeroed. */
+struct container_mount *container_add_mount(struct arena *arena, struct container_config *config);
+/* The one on that place, or NULL. */
+struct container_mount *container_find_mount(const struct container_config *config, const char *target);
 
 /* entrypoint and command as one list. */
 struct strings container_args(struct arena *arena, const struct container_config *config);

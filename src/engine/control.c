@@ -20,6 +20,7 @@
 #include "engine/image.h"
 #include "engine/launch.h"
 #include "engine/monitor.h"
+#include "engine/volumes.h"
 
 /* LOCK_TRIES: milliseconds. */
 enum { STOP_TIMEOUT = 10, LOCK_TRIES = 60000 };
@@ -67,8 +68,7 @@ static void settle_locked(struct engine *engine, struct container *container)
 		struct container_status status = container->record.status;
 		launch_clean_lost(engine, container);
 		if (container->record.identity.flags & CONTAINER_AUTO_REMOVE) {
-			if (container_remove_begin(&engine->containers, container, &ignored) == 0)
-				container_remove_finish(&engine->containers, container, &ignored);
+			container_discard(engine, container, true, &ignored);
 		} else {
 			status.state = CONTAINER_EXITED;
 			status.exit_code = 255;
@@ -80,7 +80,9 @@ static void settle_locked(struct engine *engine, struct container *container)
 		struct container_status status = container->record.status;
 		launch_clean_lost(engine, container);
 		if (status.state == CONTAINER_CREATING || status.state == CONTAINER_REMOVING) {
-			container_remove_finish(&engine->containers, container, &ignored);
+			container_discard(engine, container,
+				status.state == CONTAINER_CREATING || status.flags & CONTAINER_TAKES_VOLUMES,
+				&ignored);
 		} else {
 			status.flags &= ~(uint32_t)CONTAINER_UNCLEAN;
 			if (status.flags & CONTAINER_COMMITTING &&
@@ -377,14 +379,15 @@ int control_wait(struct engine *engine, struct container *container, int *exit_c
 	return 0;
 }
 
-int control_remove(struct engine *engine, struct container *container, bool force, struct err *e)
+int control_remove(
+	struct engine *engine, struct container *container, const struct control_removal *how, struct err *e)
 {
 	char name[CONTAINER_NAME];
 	int rc;
 
 	snprintf(name, sizeof name, "%s", container->record.identity.name);
 	while ((rc = control_lock(engine, container, e)) == 1) {
-		if (!force) {
+		if (!how->force) {
 			err_set(e, ERR_CONFLICT, 0, "cannot remove container \"/%s\": container is running",
 				name);
 			return err_hint(
@@ -399,9 +402,7 @@ int control_remove(struct engine *engine, struct container *container, bool forc
 	}
 	if (rc < 0)
 		return e->kind == ERR_NOT_FOUND ? 0 : -1; /* --rm, or the other rm, was quicker */
-	rc = container_remove_begin(&engine->containers, container, e);
-	if (rc == 0)
-		rc = container_remove_finish(&engine->containers, container, e);
+	rc = container_discard(engine, container, how->volumes, e);
 	container_unlock(container);
 	/* Its image may have been removed from below it. */
 	if (rc == 0)

@@ -56,7 +56,12 @@ int control_stop(
 /* Waits for the end and gives the exit status; at once where it does not run. */
 int control_wait(struct engine *engine, struct container *container, int *exit_code, struct err *e);
 
-/* Removes the container; a running one only with force, which kills it. */
-int control_remove(struct engine *engine, struct container *container, bool force, struct err *e);
+/* Removes the container; a running one only with force, which kills it; with volumes, its
+ * anonymous ones too. */
+struct control_removal {
+	bool force, volumes;
+};
+int control_remove(
+	struct engine *engine, struct container *container, const struct control_removal *how, struct err *e);
 
 #endif

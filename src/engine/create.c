@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "engine/control.h"
 #include "engine/spec.h"
+#include "engine/volumes.h"
 #include "oci/image.h"
 #include "oci/reference.h"
 #include "store/driver.h"
@@ -190,9 +191,12 @@ static int make(struct engine *engine, struct container *container, struct conta
 	};
 	if (store->driver->rootfs_create(store, &rootfs, e) < 0)
 		return -1;
+	bool has_volumes = volumes_any(config);
+	if (has_volumes && volumes_make(engine, container, config, dir, start_follows, e) < 0)
+		return -1;
 	if (start_follows)
 		return 0;
-	if (container_config_save(dir, config, create_durable(config), e) < 0)
+	if (!has_volumes && container_config_save(dir, config, create_durable(config), e) < 0)
 		return -1;
 	return container_write_status(&engine->containers, container, &status, e);
 }
@@ -221,6 +225,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	if (check_platform(options, &image, e) < 0 ||
 		image_config_own(store, arena, &image, &image_document, e) < 0 ||
 		merge(arena, options, &image_document, config, e) < 0 || spec_check(arena, config, e) < 0 ||
+		volumes_plan(engine, &image_document, config, e) < 0 ||
 		driver_use(store, engine->config->driver, e) < 0) {
 		store_unlock_images(store);
 		return -1;
@@ -242,7 +247,8 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 		.command = container_command(arena, &args),
 		.flags = (config->auto_remove ? CONTAINER_AUTO_REMOVE : 0) |
 			 (config->terminal ? CONTAINER_TERMINAL : 0) |
-			 (config->open_stdin ? CONTAINER_OPEN_STDIN : 0),
+			 (config->open_stdin ? CONTAINER_OPEN_STDIN : 0) |
+			 (volumes_anonymous(config) ? CONTAINER_VOLUMES : 0),
 		.durable = create_durable(config),
 	};
 	control_settle_all(engine);
@@ -256,8 +262,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	if (make(engine, container, config, options->start_follows, e) == 0)
 		return 0;
 	struct err ignored;
-	if (container_remove_begin(&engine->containers, container, &ignored) == 0)
-		container_remove_finish(&engine->containers, container, &ignored);
+	container_discard(engine, container, true, &ignored);
 	container_unlock(container);
 	return -1;
 }

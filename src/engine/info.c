@@ -142,7 +142,7 @@ int engine_info(struct engine *engine, struct engine_info *info, struct err *e)
 static void put_plugins(struct json_writer *w)
 {
 	json_begin_object(w, "Plugins");
-	json_put_strings(w, "Volume", (const char *const[]){NULL});
+	json_put_strings(w, "Volume", (const char *const[]){"local", NULL});
 	json_put_strings(w, "Network", (const char *const[]){"bridge", "host", "null", NULL});
 	json_put_null(w, "Authorization");
 	json_put_strings(w, "Log", (const char *const[]){"json-file", NULL});

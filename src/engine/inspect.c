@@ -14,6 +14,7 @@
 #include "engine/container.h"
 #include "engine/control.h"
 #include "engine/spec.h"
+#include "engine/volume.h"
 #include "store/driver.h"
 
 struct inspect {
@@ -85,18 +86,14 @@ static void put_state(struct inspect *in)
 	json_end_object(w);
 }
 
-/* SOURCE:TARGET[:ro] of the binds. */
+/* What -v was given. */
 static void put_binds(struct inspect *in)
 {
 	struct strings binds = {0};
 
-	for (size_t i = 0; i < in->config.mounts_count; i++) {
-		const struct container_mount *mount = &in->config.mounts[i];
-		if (mount->type == CONTAINER_MOUNT_BIND)
-			strings_add(in->engine->arena, &binds,
-				arena_printf(in->engine->arena, "%s:%s%s", mount->source, mount->target,
-					mount->readonly ? ":ro" : ""));
-	}
+	for (size_t i = 0; i < in->config.mounts_count; i++)
+		if (in->config.mounts[i].bind)
+			strings_add(in->engine->arena, &binds, in->config.mounts[i].bind);
 	put_list(in->w, "Binds", &binds);
 }
 
@@ -166,7 +163,7 @@ static void put_tmpfs(struct inspect *in)
 
 	for (size_t i = 0; i < in->config.mounts_count; i++) {
 		const struct container_mount *mount = &in->config.mounts[i];
-		if (mount->type != CONTAINER_MOUNT_TMPFS)
+		if (mount->type != CONTAINER_MOUNT_TMPFS || mount->detailed)
 			continue;
 		if (!count++)
 			json_begin_object(in->w, "Tmpfs");
@@ -203,6 +200,77 @@ static void put_pairs(struct inspect *in, const char *key, const struct strings 
 	json_end_object(in->w);
 }
 
+static void put_volume_wish(struct inspect *in, const struct container_mount *mount)
+{
+	struct json_writer *w = in->w;
+
+	if (!mount->nocopy && !mount->subpath && !mount->labels.count && !mount->volume_options.count)
+		return;
+	json_begin_object(w, "VolumeOptions");
+	if (mount->nocopy)
+		json_put_bool(w, "NoCopy", true);
+	if (mount->labels.count)
+		put_pairs(in, "Labels", &mount->labels);
+	if (mount->subpath)
+		json_put_string(w, "Subpath", mount->subpath);
+	if (mount->volume_options.count) {
+		json_begin_object(w, "DriverConfig");
+		put_pairs(in, "Options", &mount->volume_options);
+		json_end_object(w);
+	}
+	json_end_object(w);
+}
+
+static void put_bind_wish(struct inspect *in, const struct container_mount *mount)
+{
+	struct json_writer *w = in->w;
+
+	if (!mount->propagation && !mount->not_recursive && !mount->readonly_recursive_not &&
+		!mount->readonly_recursive_force)
+		return;
+	json_begin_object(w, "BindOptions");
+	if (mount->propagation)
+		json_put_string(w, "Propagation", mount->propagation);
+	if (mount->not_recursive)
+		json_put_bool(w, "NonRecursive", true);
+	if (mount->readonly_recursive_not)
+		json_put_bool(w, "ReadOnlyNonRecursive", true);
+	if (mount->readonly_recursive_force)
+		json_put_bool(w, "ReadOnlyForceRecursive", true);
+	json_end_object(w);
+}
+
+/* What --mount was given; nothing where it was not. */
+static void put_wishes(struct inspect *in)
+{
+	static const char *const types[] = {"bind", "tmpfs", "volume"};
+	struct json_writer *w = in->w;
+	size_t count = 0;
+
+	for (size_t i = 0; i < in->config.mounts_count; i++) {
+		const struct container_mount *mount = &in->config.mounts[i];
+		const char *source = mount->source ? mount->source : mount->anonymous ? NULL : mount->name;
+		if (!mount->detailed)
+			continue;
+		if (!count++)
+			json_begin_array(w, "Mounts");
+		json_begin_object(w, NULL);
+		json_put_string(w, "Type", types[mount->type]);
+		if (source && mount->type != CONTAINER_MOUNT_TMPFS)
+			json_put_string(w, "Source", source);
+		json_put_string(w, "Target", mount->target);
+		if (mount->readonly)
+			json_put_bool(w, "ReadOnly", true);
+		if (mount->type == CONTAINER_MOUNT_BIND)
+			put_bind_wish(in, mount);
+		if (mount->type == CONTAINER_MOUNT_VOLUME)
+			put_volume_wish(in, mount);
+		json_end_object(w);
+	}
+	if (count)
+		json_end_array(w);
+}
+
 static void put_host_config(struct inspect *in)
 {
 	static const char *const none[] = {NULL};
@@ -221,7 +289,7 @@ static void put_host_config(struct inspect *in)
 	json_end_object(w);
 	json_put_bool(w, "AutoRemove", c->auto_remove);
 	json_put_string(w, "VolumeDriver", "");
-	json_put_null(w, "VolumesFrom");
+	put_list(w, "VolumesFrom", &c->volumes_from);
 	json_begin_array(w, "ConsoleSize");
 	json_put_integer(w, NULL, 0);
 	json_put_integer(w, NULL, 0);
@@ -252,6 +320,7 @@ static void put_host_config(struct inspect *in)
 	json_put_string(w, "Runtime", "brig");
 	json_put_string(w, "Isolation", "");
 	put_limits(in);
+	put_wishes(in);
 	if (c->init)
 		json_put_bool(w, "Init", true);
 	bool open = c->privileged || c->unconfined_paths;
@@ -260,25 +329,40 @@ static void put_host_config(struct inspect *in)
 	json_end_object(w);
 }
 
+static void put_mount(struct inspect *in, const struct container_mount *mount)
+{
+	static const char *const types[] = {"bind", "tmpfs", "volume"};
+	struct json_writer *w = in->w;
+	bool bind = mount->type == CONTAINER_MOUNT_BIND, volume = mount->type == CONTAINER_MOUNT_VOLUME;
+	/* docker's: a named volume without a mode has "z". */
+	bool plain = !mount->mode || !*mount->mode;
+	bool named = volume && (!mount->anonymous || mount->detailed);
+
+	json_begin_object(w, NULL);
+	json_put_string(w, "Type", types[mount->type]);
+	if (volume)
+		json_put_string(w, "Name", mount->name);
+	json_put_string(w, "Source",
+		volume ? engine_volume_mountpoint(in->engine, in->engine->arena, mount->name)
+		       : or_empty(mount->source));
+	json_put_string(w, "Destination", mount->target);
+	if (volume)
+		json_put_string(w, "Driver", "local");
+	json_put_string(w, "Mode", !plain ? mount->mode : named ? "z" : "");
+	json_put_bool(w, "RW", !mount->readonly);
+	json_put_string(w, "Propagation", !bind ? "" : mount->propagation ? mount->propagation : "rprivate");
+	json_end_object(w);
+}
+
 static void put_mounts(struct inspect *in)
 {
-	struct json_writer *w = in->w;
-
-	json_begin_array(w, "Mounts");
+	json_begin_array(in->w, "Mounts");
 	for (size_t i = 0; i < in->config.mounts_count; i++) {
 		const struct container_mount *mount = &in->config.mounts[i];
-		if (mount->type != CONTAINER_MOUNT_BIND)
-			continue;
-		json_begin_object(w, NULL);
-		json_put_string(w, "Type", "bind");
-		json_put_string(w, "Source", mount->source);
-		json_put_string(w, "Destination", mount->target);
-		json_put_string(w, "Mode", mount->readonly ? "ro" : "");
-		json_put_bool(w, "RW", !mount->readonly);
-		json_put_string(w, "Propagation", mount->propagation ? mount->propagation : "rprivate");
-		json_end_object(w);
+		if (mount->type != CONTAINER_MOUNT_TMPFS || mount->detailed)
+			put_mount(in, mount);
 	}
-	json_end_array(w);
+	json_end_array(in->w);
 }
 
 static const char *hostname_of(struct inspect *in)
@@ -306,7 +390,16 @@ static void put_config(struct inspect *in)
 	put_list(w, "Env", &c->env);
 	put_list(w, "Cmd", &c->command);
 	json_put_string(w, "Image", or_empty(c->image));
-	json_put_null(w, "Volumes");
+	if (c->volumes.count) {
+		struct strings volumes = c->volumes;
+		qsort(volumes.items, volumes.count, sizeof *volumes.items, by_key);
+		json_begin_object(w, "Volumes");
+		for (size_t i = 0; i < volumes.count; i++)
+			put_empty_map(w, volumes.items[i]);
+		json_end_object(w);
+	} else {
+		json_put_null(w, "Volumes");
+	}
 	json_put_string(w, "WorkingDir", or_empty(c->working_dir));
 	put_list(w, "Entrypoint", &c->entrypoint);
 	json_put_null(w, "OnBuild");

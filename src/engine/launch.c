@@ -22,7 +22,7 @@
 #include "engine/create.h"
 #include "engine/devices.h"
 #include "engine/monitor.h"
-#include "engine/spec.h"
+#include "engine/volumes.h"
 #include "store/driver.h"
 
 enum stage { STAGE_FILES = 1, STAGE_PROCESS = 2, STAGE_NETWORK = 4, STAGE_STATUS = 8 };
@@ -120,10 +120,17 @@ static int open_root(void *context, struct err *e)
 		.hidden = (size_t)launch->config->layers_hidden,
 		.ephemeral = launch->config->auto_remove,
 	};
-	int root = store->driver->rootfs_mount(store, &rootfs, e);
-	if (root >= 0)
-		log_trace("monitor", "root file system made");
-	return root;
+	auto_close int root = store->driver->rootfs_mount(store, &rootfs, e);
+	if (root < 0)
+		return -1;
+	log_trace("monitor", "root file system made");
+	/* What create has left to us: nothing runs in there yet. */
+	if (launch->container->record.status.state == CONTAINER_CREATING && volumes_any(launch->config)) {
+		if (volumes_fill(launch->engine, launch->config, root, e) < 0)
+			return -1;
+		log_trace("monitor", "volumes filled");
+	}
+	return steal_fd(&root);
 }
 
 /* Before the child gets its mount namespace: what the driver has to do in ours. */
@@ -280,7 +287,8 @@ static int prepare(void *context, struct err *e)
 
 	if (confirm_network(launch, e) < 0 || make_files(launch, e) < 0)
 		return -1;
-	if (launch->container->record.status.state != CONTAINER_CREATING)
+	/* With volumes it was written before they were made. */
+	if (launch->container->record.status.state != CONTAINER_CREATING || volumes_any(launch->config))
 		return 0;
 	auto_close int dir = container_open_dir(&launch->engine->containers, launch->container, e);
 	return dir < 0 ? -1 : container_config_save(dir, launch->config, create_durable(launch->config), e);
@@ -310,6 +318,9 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 		.rows = launch->rows,
 		.columns = launch->columns,
 	};
+	if (volumes_open(engine, arena, launch->config, &launch->volumes, e) < 0)
+		return -1;
+	host.sources = launch->volumes;
 	if (launch->config->privileged && !engine->user_namespace)
 		host.devices = devices_of_host(arena, &host.devices_count);
 	if (spec_build(arena, launch->config, &host, &spec, e) < 0)
@@ -381,8 +392,11 @@ int launch_up(struct launch *launch, const int stdio[3], struct err *e)
 	}
 	int rc = go_up(launch, stdio, &arena, e);
 	net_pool_close(&launch->taken);
-	if (rc < 0 && launch->stale_network)
+	volumes_close(launch->volumes, launch->config->mounts_count);
+	if (rc < 0 && launch->stale_network) {
 		rc = go_up(launch, stdio, &arena, e);
+		volumes_close(launch->volumes, launch->config->mounts_count);
+	}
 	if (rc == 0)
 		return 0;
 	if (launch->stages & STAGE_PROCESS)

@@ -26,6 +26,8 @@
 #include "base/time.h"
 #include "engine/launch.h"
 #include "engine/logs.h"
+#include "engine/volumes.h"
+#include "store/volume.h"
 
 /* SETTLE: milliseconds without news after which the monitor makes itself at home; QUIET: after which
  * it expects none soon. */
@@ -287,16 +289,24 @@ static void let_go(void)
 		return;
 }
 
-/*
- * What a monitor keeps in memory is there as often as there are containers, so what
- * starting one needed is given back: the command's arena, but for the little that the end
- * will ask for, and the stack below us, into which the start went deep.
- */
-__attribute__((noinline)) static void shrink(struct monitor *monitor)
+/* Gives back the stack below us, into which somebody went deep. */
+__attribute__((noinline)) static void shrink_stack(void)
 {
 	enum { PAGE = 4096, DEEP = 64 * PAGE };
 	char here = 0;
 	uintptr_t end = ((uintptr_t)&here - PAGE) & ~(uintptr_t)(PAGE - 1);
+
+	/* ENOMEM where the stack has not grown that far: the rest was still given back. */
+	madvise((void *)(end - DEEP), DEEP, MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
+}
+
+/*
+ * What a monitor keeps in memory is there as often as there are containers, so what
+ * starting one needed is given back: the command's arena, but for the little that the end
+ * will ask for, and the stack.
+ */
+static void shrink(struct monitor *monitor)
+{
 	struct arena *arena = monitor->engine->arena;
 
 	monitor->kept_engine = *monitor->engine;
@@ -312,8 +322,7 @@ __attribute__((noinline)) static void shrink(struct monitor *monitor)
 	monitor->config = monitor->launch.config = &monitor->kept_config;
 	arena_free(arena);
 	idle_prepare(&monitor->idle);
-	/* ENOMEM where the stack has not grown that far: the rest was still given back. */
-	madvise((void *)(end - DEEP), DEEP, MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
+	shrink_stack();
 }
 
 /* Others can come from now on; nothing of the caller's is held any more. */
@@ -328,9 +337,12 @@ static void settle(struct monitor *monitor)
 static int wait_for_news(
 	struct monitor *monitor, struct pollfd *polls, nfds_t count, bool settled, bool quiet)
 {
-	return !settled ? poll(polls, count, SETTLE)
-	       : quiet  ? idle_poll(&monitor->idle, polls, count)
-			: poll(polls, count, QUIET);
+	if (settled && quiet) {
+		/* What the last event needed of it. */
+		shrink_stack();
+		return idle_poll(&monitor->idle, polls, count);
+	}
+	return poll(polls, count, settled ? QUIET : SETTLE);
 }
 
 /* The container is gone: what it wrote last is read whether or not clients have taken what
@@ -440,12 +452,14 @@ static int reap(struct monitor *monitor)
 
 /* Everything that the container's end means, in the order in which it matters to somebody
  * who waits: the record, the name and the address, the report; then the cleaning. */
-static void finish(struct monitor *monitor, int exit_code)
+__attribute__((noinline)) static void finish(struct monitor *monitor, int exit_code)
 {
 	struct container_status status = monitor->container->record.status;
 	struct containers *containers = &monitor->engine->containers;
 	struct err ignored;
 	bool remove = monitor->config->auto_remove;
+	bool volumes = remove && monitor->container->record.identity.flags & CONTAINER_VOLUMES;
+	struct store_stage taken = {.fd = -1};
 
 	logs_end(&monitor->logs);
 	status.state = CONTAINER_EXITED;
@@ -457,8 +471,12 @@ static void finish(struct monitor *monitor, int exit_code)
 		status.flags |= CONTAINER_OOM_KILLED;
 	status.address[0] = '\0';
 	if (remove) {
+		status.flags |= volumes ? CONTAINER_TAKES_VOLUMES : 0;
 		monitor->container->record.status = status;
 		container_remove_begin(containers, monitor->container, &ignored);
+		/* Out of sight before anybody hears of the end. */
+		if (volumes)
+			volumes_take(monitor->engine, monitor->container, &taken);
 	} else {
 		status.flags |= CONTAINER_UNCLEAN;
 		container_write_status(containers, monitor->container, &status, &ignored);
@@ -481,6 +499,7 @@ static void finish(struct monitor *monitor, int exit_code)
 	}
 	log_trace("monitor", "exit %d reported", exit_code);
 	launch_down(&monitor->launch);
+	volume_stage_drop(&monitor->engine->store, &taken);
 	if (remove) {
 		container_remove_finish(containers, monitor->container, &ignored);
 	} else {

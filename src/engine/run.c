@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "engine/control.h"
 #include "engine/launch.h"
+#include "engine/volumes.h"
 
 /* A container that did not come to run leaves nothing behind. */
 static void forget(struct engine *engine, struct container *container)
@@ -27,8 +28,7 @@ static void forget(struct engine *engine, struct container *container)
 		return;
 	/* A monitor that was killed has left everything. */
 	launch_clean_lost(engine, container);
-	if (container_remove_begin(&engine->containers, container, &ignored) == 0)
-		container_remove_finish(&engine->containers, container, &ignored);
+	container_discard(engine, container, true, &ignored);
 	container_unlock(container);
 }
 

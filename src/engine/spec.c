@@ -172,15 +172,23 @@ static unsigned long propagation(const char *name)
 /* A bind may carry device nodes only where that is what it is for. */
 static bool wants_devices(const struct container_config *config, const struct container_mount *mount)
 {
-	return config->privileged || mount->dev || !strcmp(mount->source, "/dev") ||
-	       !strncmp(mount->source, "/dev/", 5);
+	return config->privileged || mount->dev ||
+	       (mount->source && (!strcmp(mount->source, "/dev") || !strncmp(mount->source, "/dev/", 5)));
 }
 
-static void user_mount(
-	const struct container_config *config, const struct container_mount *mount, struct spec_mount *out)
+static void user_mount(const struct container_config *config, const struct container_mount *mount,
+	const struct spec_source *source, struct spec_mount *out)
 {
 	*out = (struct spec_mount){.destination = mount->target};
-	if (mount->type == CONTAINER_MOUNT_TMPFS) {
+	if (mount->type == CONTAINER_MOUNT_VOLUME) {
+		/* What is in it is a stranger's: no device of his is one here. */
+		out->type = source ? source->type : "bind";
+		out->source = source ? source->source : mount->name;
+		out->data = source ? source->data : NULL;
+		out->tree = source ? source->tree : 0;
+		out->attributes = (source ? source->attributes : 0) | (config->privileged ? 0 : NODEV);
+		out->recursive = out->recursive_attributes = !source || !source->not_recursive;
+	} else if (mount->type == CONTAINER_MOUNT_TMPFS) {
 		out->type = out->source = "tmpfs";
 		out->data = mount->options;
 		out->attributes =
@@ -251,7 +259,7 @@ static void build_mounts(struct arena *arena, const struct container_config *con
 	size_t first = count;
 	for (size_t i = 0; i < config->mounts_count; i++) {
 		struct spec_mount next;
-		user_mount(config, &config->mounts[i], &next);
+		user_mount(config, &config->mounts[i], host->sources ? &host->sources[i] : NULL, &next);
 		size_t at = count++;
 		while (at > first && depth(mounts[at - 1].destination) > depth(next.destination)) {
 			mounts[at] = mounts[at - 1];

@@ -15,6 +15,16 @@
 extern const char *const spec_masked_paths[];
 extern const char *const spec_readonly_paths[];
 
+/* What a mount of config's is made from, where that is not its source: a volume. */
+struct spec_source {
+	int tree;            /* a detached mount's descriptor + 1; 0: by type and source */
+	const char *type;    /* a file system's name, or "bind" */
+	const char *source;  /* its device, or the path that is bound; with a tree, what to call it */
+	const char *data;    /* the file system's own options, or NULL */
+	uint64_t attributes; /* KERNEL_MOUNT_ATTR_* */
+	bool not_recursive;
+};
+
 struct spec_host {
 	const char *files;   /* folder on the host with hosts, hostname, resolv.conf; NULL: none */
 	bool user_namespace; /* the engine has the rights of an ordinary user */
@@ -24,6 +34,7 @@ struct spec_host {
 	unsigned short rows, columns;
 	const struct spec_device *devices; /* of a privileged container */
 	size_t devices_count;
+	const struct spec_source *sources; /* by config's mounts, those of other types unused; or NULL */
 };
 
 /* The spec and all it points to are the arena's; config must outlive it. Fails with

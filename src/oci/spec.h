@@ -22,6 +22,7 @@ struct spec_mount {
 	const char *destination; /* absolute, in the container */
 	const char *type;        /* a file system's name, "bind", or "cgroup" for what this host has */
 	const char *source;      /* a bind's path on the host */
+	int tree;                /* a bind's detached mount, which is taken: a descriptor + 1; 0 by path */
 	const char *data;        /* the file system's own options, "mode=755,size=64k", or NULL */
 	uint64_t attributes;     /* KERNEL_MOUNT_ATTR_* to set */
 	uint64_t attributes_clear;

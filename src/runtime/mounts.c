@@ -252,6 +252,9 @@ static int attach(const struct mounts *mounts, const struct spec_mount *mount, i
 /* A detached copy of a bind's source. */
 static int copy_source(const struct spec_mount *mount, struct err *e)
 {
+	/* Ours alone: descriptors are copies in here. */
+	if (mount->tree)
+		return mount->tree - 1;
 	unsigned flags = KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC;
 	if (mount->recursive)
 		flags |= KERNEL_AT_RECURSIVE;

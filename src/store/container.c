@@ -114,6 +114,11 @@ static int map_index(struct containers *containers)
 	return 0;
 }
 
+int containers_refresh(struct containers *containers)
+{
+	return containers->index < 0 ? 0 : map_index(containers);
+}
+
 int containers_open(struct containers *containers, int root, bool writable, struct err *e)
 {
 	struct header header = {.magic = INDEX_MAGIC, .version = 1}, found;
@@ -308,6 +313,9 @@ static int sweep(struct containers *containers)
 			continue;
 		}
 		if (state != CONTAINER_CREATING && state != CONTAINER_REMOVING)
+			continue;
+		/* Volumes that go with it are the engine's business: it is left to control_settle_all. */
+		if (container.record.identity.flags & CONTAINER_VOLUMES)
 			continue;
 		if (container_lock(containers, &container) < 0)
 			continue;

@@ -52,7 +52,9 @@ enum container_flags {
 	CONTAINER_STOPPED = 16,   /* in the status: ended by stop or kill */
 	CONTAINER_UNCLEAN =
 		32, /* in the status: it has, or may have, more than its folder: it starts or ends */
-	CONTAINER_COMMITTING = 64, /* in the status: a layer is made of what it wrote */
+	CONTAINER_COMMITTING = 64,     /* in the status: a layer is made of what it wrote */
+	CONTAINER_VOLUMES = 128,       /* it has anonymous volumes */
+	CONTAINER_TAKES_VOLUMES = 256, /* in the status: they are removed with it */
 };
 
 /* What it is. Times are nanoseconds since 1970. */
@@ -114,6 +116,8 @@ struct container {
  * that has none is an empty one. */
 int containers_open(struct containers *containers, int root, bool writable, struct err *e);
 void containers_close(struct containers *containers);
+/* Sees containers, too, that were added since; copies of records stay good. 0 or -errno. */
+int containers_refresh(struct containers *containers);
 
 /* Claims a new container: a free slot, an id, a name (name NULL: a new ps_NNNNN), its
  * lock (held by *container), its folder containers/ID; its state is CREATING. A name that

@@ -16,9 +16,10 @@
 #include "base/fd.h"
 #include "store/driver.h"
 #include "store/place.h"
+#include "store/volume.h"
 
 static const char *const folder_names[STORE_FOLDERS] = {
-	"blobs/sha256", "layers", "images", "containers", "tmp"};
+	"blobs/sha256", "layers", "images", "containers", "tmp", "volumes"};
 static const char format_text[] = "brig 1\n";
 enum { FORMAT = 1 };
 
@@ -150,7 +151,11 @@ int store_open(struct store *store, const char *path, int flags, struct err *e)
 {
 	struct stat st;
 
-	*store = (struct store){.root = -1, .lock = -1, .images_lock = -1, .writable = flags & STORE_WRITE};
+	*store = (struct store){.root = -1,
+		.lock = -1,
+		.images_lock = -1,
+		.volumes_lock = -1,
+		.writable = flags & STORE_WRITE};
 	for (size_t i = 0; i < STORE_FOLDERS; i++)
 		store->folders[i] = -1;
 	store->path = strdup(path);
@@ -187,6 +192,7 @@ void store_close(struct store *store)
 {
 	if (!store->path) /* zeroed, or closed already */
 		return;
+	store_unlock_volumes(store);
 	store_unlock_images(store);
 	store_unlock(store);
 	for (size_t i = 0; i < STORE_FOLDERS; i++)
@@ -268,19 +274,36 @@ void store_unlock(struct store *store)
 	release(&store->lock);
 }
 
-int store_lock_images(struct store *store, enum store_lock mode, struct err *e)
+/* The lock of one folder's things. */
+static int lock_folder(struct store *store, enum store_folder which, const char *name, int *lock,
+	enum store_lock mode, struct err *e)
 {
 	if (store->root < 0)
 		return 0;
-	int folder = store_folder(store, STORE_IMAGES, e);
+	int folder = store_folder(store, which, e);
 	if (folder < 0)
 		return e->kind == ERR_NOT_FOUND ? 0 : -1;
-	return take_lock(store, folder, "lock", &store->images_lock, operation_of(mode), e) < 0 ? -1 : 0;
+	return take_lock(store, folder, name, lock, operation_of(mode), e) < 0 ? -1 : 0;
+}
+
+int store_lock_images(struct store *store, enum store_lock mode, struct err *e)
+{
+	return lock_folder(store, STORE_IMAGES, "lock", &store->images_lock, mode, e);
 }
 
 void store_unlock_images(struct store *store)
 {
 	release(&store->images_lock);
+}
+
+int store_lock_volumes(struct store *store, enum store_lock mode, struct err *e)
+{
+	return lock_folder(store, STORE_VOLUMES, ".lock", &store->volumes_lock, mode, e);
+}
+
+void store_unlock_volumes(struct store *store)
+{
+	release(&store->volumes_lock);
 }
 
 int store_stage(struct store *store, const char *kind, struct store_stage *stage, struct err *e)
@@ -354,6 +377,8 @@ static int remove_stage(struct store *store, int tmp, const char *name, int stag
 {
 	struct err ignored;
 
+	if (stage >= 0 && !strncmp(name, "volume-", 7))
+		return volume_stage_empty(store, stage) < 0 ? -EBUSY : fd_remove_tree(tmp, name);
 	if (stage < 0)
 		return fd_remove_tree(tmp, name);
 	if (driver_use_recorded(store, &ignored) < 0)

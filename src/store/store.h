@@ -12,6 +12,8 @@
  *	images/lock		the lock on records and names
  *	images/garbage		content may be there that no image names: image_has_garbage()
  *	containers/		see container.h
+ *	volumes/NAME/		see volume.h
+ *	volumes/.lock		the lock on volumes
  *	places/tree		mount points for images that lack them: see overlay.c
  *	tmp/KIND-RANDOM/	staging
  *
@@ -30,7 +32,13 @@
  *	makes a container: from image_find() until the container's record, which names
  *	the image, is in place. So either `rmi` sees the container, or the container's maker does not find
  *	the image.
- *   3. The index of containers.
+ *   3. `volumes/.lock`. Shared by who gives volumes to a container: from writing the config.json
+ *	that names them until they are there. Exclusive by who removes volumes, from the look at the
+ *	containers until they have lost their names. So either the remover sees the
+ *	container, or the container's maker makes the volume anew. Both may hold the container's own lock
+ *	by then; who holds this one waits for no container's.
+ *   4. One volume's own, on its folder: see volume.h.
+ *   5. The index of containers.
  *
  * They are flock(2) locks: they end with the last process that holds the descriptor, and
  * store_unlock() ends them for copies in forked children too. A staging folder is locked the
@@ -52,6 +60,7 @@ enum store_folder {
 	STORE_IMAGES,
 	STORE_CONTAINERS,
 	STORE_TMP,
+	STORE_VOLUMES,
 	STORE_FOLDERS, /* their number */
 };
 
@@ -63,6 +72,7 @@ struct store {
 	int lock;                   /* the file `lock` while it is held, else -1 */
 	int images_lock;            /* images/lock, likewise */
 	const char *dataset;        /* brig.conf's zfs_dataset, borrowed; or NULL */
+	int volumes_lock;           /* volumes/.lock, likewise */
 	const struct store_driver *driver;
 	void *driver_data;
 };
@@ -91,6 +101,10 @@ void store_unlock(struct store *store);
  * not be called while it is held. */
 int store_lock_images(struct store *store, enum store_lock mode, struct err *e);
 void store_unlock_images(struct store *store);
+
+/* Takes volumes/.lock, or changes it; waits. */
+int store_lock_volumes(struct store *store, enum store_lock mode, struct err *e);
+void store_unlock_volumes(struct store *store);
 
 /* A folder below tmp that is its maker's alone. */
 struct store_stage {

@@ -69,6 +69,8 @@ assert_removable() {
 	# shellcheck disable=SC2086
 	all=$(brig images -q | awk '!seen[$0]++') && { [[ -z $all ]] || assert_run 0 brig rmi -f $all; }
 	assert_equal "$errors" ""
+	assert_run 0 brig volume prune -af
+	assert_equal "$(ls "$BRIG_ROOT/volumes")" "" "volumes are left"
 	# shellcheck disable=SC2086
 	assert_no_trace $(printf '%s\n' $ids | sort -u)
 	wait_until 5 no_payload
@@ -264,6 +266,56 @@ again() {
 	story stopped kept brig commit crashed made:1
 	story again_in_place kept brig commit crashed made:1
 	story running runs_on brig commit crashed made:1
+}
+
+@test "volume create, rm and prune" {
+	volume() {
+		brig volume create --label a=b crashed >/dev/null
+		seq 3 | while read -r i; do echo "$i" >"$BRIG_ROOT/volumes/crashed/_data/$i"; done
+	}
+	# It is there with all that it has, or not at all.
+	all_or_nothing() {
+		if [[ -n $(brig volume ls -q) ]]; then
+			assert_run 0 brig volume inspect -f '{{json .Labels}}' crashed
+			assert_equal "$output" '{"a":"b"}'
+			[[ ${3:-} == create ]] || assert_equal "$(ls "$BRIG_ROOT/volumes/crashed/_data" | tr '\n' ' ')" "1 2 3 "
+		fi
+		again "$@"
+	}
+	removed() {
+		all_or_nothing true
+		assert_run 0 brig volume rm -f crashed
+		assert_equal "$(brig volume ls -q)" ""
+	}
+	story need_tiny all_or_nothing brig volume create --label a=b crashed
+	story volume removed brig volume rm crashed
+	story volume removed brig volume prune -af
+}
+
+@test "volumes that are filled, and those that go with their container" {
+	mkdir -p "$BRIG_TEST_DIR/tiny/seed"
+	seq 4 | while read -r i; do echo "$i" >"$BRIG_TEST_DIR/tiny/seed/$i"; done
+	brig rmi -f tiny:1 >/dev/null 2>&1 || true
+	# All of it, whoever was killed at it; and no other volume is left.
+	filled() {
+		assert_run 0 brig run --rm --network none -v crashed:/seed -v /other tiny:1 sh -c 'cd /seed; for i in *; do read -r x <$i; echo $x; done'
+		assert_equal "$output" $'1\n2\n3\n4'
+		assert_equal "$(brig volume ls -q)" crashed
+	}
+	stopped_one() {
+		need_tiny
+		brig create --network none --name crashed -v /anon -v crashed:/seed tiny:1 true >/dev/null
+	}
+	without_anonymous() {
+		if [[ -n $(brig ps -a -q -f name=crashed) ]]; then
+			assert_run 0 brig start -a crashed
+			assert_run 0 brig rm -v crashed
+		fi
+		filled
+	}
+	story need_tiny filled brig run --rm --network none -v /anon -v crashed:/seed tiny:1 true
+	story need_tiny without_anonymous brig create --network none --name crashed -v /anon -v crashed:/seed tiny:1 true
+	story stopped_one without_anonymous brig rm -v crashed
 }
 
 @test "a container whose configuration is damaged keeps its layers" {

@@ -183,3 +183,13 @@ user_brig() {
 	assert_run 125 env -i PATH="$PATH" XDG_RUNTIME_DIR="$home/run" setpriv --reuid=$user --regid=$user --clear-groups "$BRIG" run --rm "$image" true
 	assert_one_error "HOME"
 }
+
+@test "volumes: filled, shared, removed; an owner that is not there is the user" {
+	assert_run 0 user_brig run --rm -v mine:/etc -v /anon "$image" sh -c 'ls /etc/passwd; echo x >/anon/f; echo y >/etc/new; stat -c %u:%g /etc'
+	assert_equal "$output" $'/etc/passwd\n0:0'
+	assert_equal "$(user_brig volume ls -q)" mine
+	assert_run 0 user_brig run --rm -v mine:/m:ro "$image" cat /m/new
+	assert_equal "$output" y
+	assert_run 0 user_brig volume rm mine
+	assert_equal "$(user_brig volume ls -q)" ""
+}

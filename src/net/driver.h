@@ -31,6 +31,7 @@ const struct net_driver *net_driver_find(const char *network, struct err *e);
 const struct net_driver *net_driver_at(size_t n);
 
 extern const struct net_driver net_bridge_driver;
+extern const struct net_driver net_classic_driver;
 extern const struct net_driver net_none_driver;
 extern const struct net_driver net_host_driver;
 

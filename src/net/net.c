@@ -8,6 +8,7 @@
 
 static const struct net_driver *const drivers[] = {
 	&net_bridge_driver,
+	&net_classic_driver,
 	&net_none_driver,
 	&net_host_driver,
 };

@@ -399,6 +399,8 @@ int control_remove(struct engine *engine, struct container *container, bool forc
 	}
 	if (rc < 0)
 		return e->kind == ERR_NOT_FOUND ? 0 : -1; /* --rm, or the other rm, was quicker */
+	/* First, since nobody finds it later. */
+	launch_remove_cgroup(container);
 	rc = container_remove_begin(&engine->containers, container, e);
 	if (rc == 0)
 		rc = container_remove_finish(&engine->containers, container, e);

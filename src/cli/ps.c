@@ -523,7 +523,11 @@ static int run_ps(struct cli *cli, void *options, int argc, char **argv, struct 
 			ps.used[ps.used_count++] = &fields[i];
 	}
 	ps.needs_config = needs_config(&ps);
-	return collect(&ps, e) < 0 ? -1 : print(&ps, e);
+	if (collect(&ps, e) < 0)
+		return -1;
+	if (!ps.engine->containers.count && !cli->root_named)
+		cli_other_stores(cli);
+	return print(&ps, e);
 }
 
 const struct verb verb_ps = {

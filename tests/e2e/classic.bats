@@ -1,0 +1,380 @@
+#!/usr/bin/env bats
+# Called as bocker, shocker or zocker brig is that script: both READMEs' sessions, line by line.
+load lib
+load containers
+
+readme_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/root/bin
+
+setup() {
+	links=$BRIG_TEST_DIR/links
+	if [[ ! -d $links ]]; then
+		mkdir "$links"
+		ln -s "$BRIG" "$links/bocker"
+		ln -s "$BRIG" "$links/shocker"
+		ln -s "$BRIG" "$links/zocker"
+	fi
+	bar="$(printf '#%.0s' $(seq 72)) 100.0%"
+}
+bocker() {
+	"$links/bocker" "$@"
+}
+shocker() {
+	"$links/shocker" "$@"
+}
+zocker() {
+	"$links/zocker" "$@"
+}
+# No program can be found: not ip, not iptables, not btrfs.
+shocker_alone() {
+	env PATH=/nowhere "$links/shocker" "$@"
+}
+# The name of the newest container.
+newest() {
+	brig ps -a --format '{{.Names}}' | sed -n 1p
+}
+# The package repository of the fixture, where its image looks for one. The bridge is there already.
+serve_packages() {
+	local served
+	served=$(fixture centos)/repo
+	(cd "$served" && exec python3 -m http.server --bind 10.0.0.1 8000) >"$BRIG_TEST_DIR/repo.log" 2>&1 3>&- &
+	packages=$!
+	wait_until 10 curl -fs http://10.0.0.1:8000/repodata/repomd.xml
+}
+# centos:7 of three layers, from a mirror of Docker Hub on this host's loopback.
+need_centos() {
+	need_registry
+	export BRIG_CONFIG=$BRIG_TEST_DIR/classic.conf
+	[[ ! -e $BRIG_CONFIG ]] || return 0
+	push_fixture centos library/centos:7
+	printf '[registry "docker.io"]\nmirror = %s\n[registry "%s"]\ninsecure = true\n' "$registry" "$registry" >"$BRIG_CONFIG"
+}
+
+@test "help, and every wrong call, shows the commands with their usage" {
+	local verb
+	for verb in "init <directory>" "pull <name> <tag>" "rm <image_id or container_id>" images ps \
+		"run <image_id> <command>" "exec <container_id> <command>" "logs <container_id>" \
+		"commit <container_id> <image_id>" help; do
+		for dialect in bocker shocker zocker; do
+			assert_run 0 $dialect help
+			assert_match "$output" $':\n\t'"$dialect $verb"
+		done
+	done
+	assert_run 0 shocker
+	assert_match "$output" "shocker pull <name> <tag>"
+	assert_run 1 shocker run
+	assert_equal "$output" ""
+	assert_equal "$errors" $'Create a container:\n\tshocker run <image_id> <command>'
+	assert_run 1 shocker frobnicate
+	assert_match "$errors" "^brig: unknown command: shocker frobnicate"
+	assert_match "$errors" "shocker images"
+}
+
+@test "shocker's README: pull, images, run, ps, logs, rm" {
+	need_centos
+	assert_run 0 shocker pull centos 7
+	assert_equal "$errors" "$bar"$'\n'"$bar"$'\n'"$bar"
+	assert_match "$output" '^Created: img_[0-9]{5}$'
+	local img=${output#Created: }
+	assert_run 0 shocker images
+	assert_equal "$output" $'IMAGE_ID        SOURCE\n'"$img       centos:7"
+	assert_run 0 shocker run "$img" cat /etc/centos-release
+	assert_equal "$output" "CentOS Linux release 7.1.1503 (Core)"
+	local ps
+	ps=$(newest)
+	assert_match "$ps" '^ps_[0-9]{5}$'
+	assert_run 0 shocker ps
+	assert_equal "$output" $'CONTAINER_ID       COMMAND\n'"$ps           cat /etc/centos-release"
+	assert_run 0 shocker logs "$ps"
+	assert_equal "$output" "CentOS Linux release 7.1.1503 (Core)"
+	assert_run 0 shocker rm "$ps"
+	assert_equal "$output" "Removed: $ps"
+	assert_run 0 env PATH=$readme_path "$links/shocker" run "$img" which wget
+	assert_equal "$output" "which: no wget in ($readme_path)"
+	assert_run 0 shocker logs "$(newest)"
+	assert_equal "$output" "which: no wget in ($readme_path)"
+	brig_clean
+	# Once more it is there already, and says the same.
+	assert_run 0 shocker pull centos 7
+	assert_equal "$output" "Created: $img"
+	assert_equal "$errors" "$bar"$'\n'"$bar"$'\n'"$bar"
+}
+
+@test "shocker's README: yum install, down to Complete!, commit, and the program is there" {
+	need_centos
+	local img
+	img=$(shocker pull centos 7 2>/dev/null)
+	img=${img#Created: }
+	# The first container brings the bridge.
+	shocker run "$img" true
+	serve_packages
+	brig_clean
+	assert_run 0 shocker run "$img" yum install -y wget
+	assert_match "$output" "Installing +: wget-1.14-10.el7_0.1.x86_64 +1/1"
+	assert_match "$output" "Verifying +: wget-1.14-10.el7_0.1.x86_64 +1/1"
+	assert_match "$output" $'\nComplete!$'
+	local installed
+	installed=$(newest)
+	assert_run 0 shocker run "$img" which wget
+	assert_match "$output" "^which: no wget in \("
+	assert_run 0 shocker ps
+	assert_match "$output" "$installed           yum install -y wget"
+	assert_match "$output" 'ps_[0-9]{5}           which wget'
+	kill $packages
+	if ! brig_has commit; then
+		assert_run 1 shocker commit "$installed" "$img"
+		assert_one_error "commit is not there yet"
+		skip "brig commit is not there yet"
+	fi
+	assert_run 0 shocker commit "$installed" "$img"
+	assert_equal "$output" "Removed: $img"$'\n'"Created: $img"
+	assert_run 0 shocker run "$img" which wget
+	assert_equal "$output" /usr/bin/wget
+	brig_clean
+}
+
+@test "shocker's README: the cgroup is seen from inside, and its files stay until rm" {
+	need_busybox
+	[[ -d /sys/fs/cgroup/memory ]] || skip "this host has cgroup v2"
+	assert_run 0 shocker run "$image" cat /proc/1/cgroup
+	local ps
+	ps=$(newest)
+	assert_match "$output" $'\n'"[0-9]+:memory:/(.*/)?$ps"$'(\n|$)'
+	assert_match "$output" "[0-9]+:[a-z,]*cpu[a-z,]*:/(.*/)?$ps"$'(\n|$)'
+	assert_equal "$(cat "/sys/fs/cgroup/cpu/$ps/cpu.shares")" 512
+	assert_equal "$(cat "/sys/fs/cgroup/memory/$ps/memory.limit_in_bytes")" 512000000
+	assert_run 0 shocker rm "$ps"
+	refute_exists "/sys/fs/cgroup/cpu/$ps"
+	refute_exists "/sys/fs/cgroup/memory/$ps"
+	SHOCKER_CPU_SHARE=1024 SHOCKER_MEM_LIMIT=1024 assert_run 0 shocker run "$image" cat /proc/1/cgroup
+	ps=$(newest)
+	assert_equal "$(cat "/sys/fs/cgroup/cpu/$ps/cpu.shares")" 1024
+	assert_equal "$(cat "/sys/fs/cgroup/memory/$ps/memory.limit_in_bytes")" 1024000000
+	brig rm "$ps" >/dev/null
+	refute_exists "/sys/fs/cgroup/memory/$ps"
+	ZOCKER_CPU_SHARE=256 ZOCKER_MEM_LIMIT=64 assert_run 0 zocker run "$image" true
+	ps=$(newest)
+	assert_equal "$(cat "/sys/fs/cgroup/cpu/$ps/cpu.shares")" 256
+	assert_equal "$(cat "/sys/fs/cgroup/memory/$ps/memory.limit_in_bytes")" 64000000
+	# Its own cgroup, started again.
+	assert_run 0 brig start -a "$ps"
+	assert_exists "/sys/fs/cgroup/memory/$ps"
+	brig_clean
+	refute_exists "/sys/fs/cgroup/memory/$ps"
+}
+
+@test "limits that are no numbers are named" {
+	need_busybox
+	local bad
+	for bad in CPU_SHARE=many CPU_SHARE=1 MEM_LIMIT=5 MEM_LIMIT=12x MEM_LIMIT=99999999999999; do
+		assert_run 1 env "SHOCKER_$bad" "$links/shocker" run "$image" true
+		assert_one_error "SHOCKER_${bad%%=*} is \"${bad#*=}\", and has to be a number from"
+	done
+	assert_equal "$(brig ps -aq)" ""
+}
+
+@test "zocker's README: init to rm" {
+	export BRIG_ROOT=$BRIG_TEST_DIR/zocker
+	local base
+	base=$(fixture centos)/base-image
+	assert_run 0 zocker init "$base/"
+	assert_match "$output" '^Created: img_[0-9]{5}$'
+	local img=${output#Created: } ps which
+	assert_run 0 zocker images
+	assert_equal "$output" $'IMAGE_ID\n'"$img"
+	assert_run 0 zocker run "$img" uname -sro
+	assert_match "$output" '^Linux [^ ]+ GNU/Linux$'
+	local said=$output
+	ps=$(newest)
+	assert_run 0 zocker ps
+	assert_equal "$output" $'CONTAINER_ID       COMMAND\n'"$ps           uname -sro"
+	assert_run 0 zocker logs "$ps"
+	assert_equal "$output" "$said"
+	assert_run 0 zocker rm "$ps"
+	assert_equal "$output" "Removed: $ps"
+	assert_run 0 env PATH=$readme_path "$links/zocker" run "$img" which wget
+	assert_equal "$output" "which: no wget in ($readme_path)"
+	which=$(newest)
+	serve_packages
+	assert_run 0 zocker run "$img" yum install -y wget
+	assert_match "$output" $'\nComplete!$'
+	kill $packages
+	local installed
+	installed=$(newest)
+	assert_run 0 zocker ps
+	assert_match "$output" "$installed           yum install -y wget"
+	assert_match "$output" "$which           which wget"
+	if brig_has commit; then
+		assert_run 0 zocker commit "$installed" "$img"
+		assert_equal "$output" "Removed: $img"$'\n'"Created: $img"
+		assert_run 0 zocker images
+		assert_equal "$output" $'IMAGE_ID\n'"$img"
+		assert_run 0 zocker run "$img" which wget
+		assert_equal "$output" /usr/bin/wget
+		assert_run 0 zocker rm "$(newest)"
+	fi
+	for ps in "$which" "$installed"; do
+		assert_run 0 zocker rm "$ps"
+		assert_equal "$output" "Removed: $ps"
+	done
+	assert_run 0 zocker rm "$img"
+	assert_equal "$output" "Removed: $img"
+	assert_run 0 zocker images
+	assert_equal "$output" IMAGE_ID
+	assert_no_trace
+}
+
+@test "bocker's tables have two tabs" {
+	need_busybox
+	assert_run 0 bocker images
+	assert_match "$output" $'^IMAGE_ID\t\tSOURCE\n'
+	assert_match "$output" $'\n'"$image"$'\t\t'"$(fixture busybox)/tree"
+	assert_run 0 bocker run "$image" echo "two  blanks" and one
+	# The words are joined, and a shell takes them apart.
+	assert_equal "$output" "two blanks and one"
+	assert_run 0 bocker ps
+	assert_equal "$output" $'CONTAINER_ID\t\tCOMMAND\n'"$(newest)"$'\t\techo two  blanks and one'
+	brig_clean
+}
+
+@test "whatever the command does, run ends with 0 and the container is kept" {
+	need_busybox
+	assert_run 0 shocker run "$image" "echo out; echo err >&2; echo again; exit 3"
+	assert_equal "$output" $'out\nerr\nagain'
+	assert_equal "$errors" ""
+	assert_equal "$(brig ps -a --format '{{.Status}}' | cut -d' ' -f1-2)" "Exited (3)"
+	assert_run 0 shocker logs "$(newest)"
+	assert_equal "$output" $'out\nerr\nagain'
+	assert_run 0 shocker run "$image" no-such-program
+	assert_match "$output" "no-such-program: not found"
+	assert_equal "$(echo in | shocker run "$image" cat)" in
+	brig_clean
+}
+
+@test "the caller's PATH and TERM are the container's, nothing else of his" {
+	need_busybox
+	SECRET=x TERM=vt52 PATH=$PATH:/somewhere assert_run 0 shocker run "$image" env
+	assert_match "$output" $'(^|\n)TERM=vt52(\n|$)'
+	assert_match "$output" $':/somewhere(\n|$)'
+	refute_match "$output" SECRET
+	brig_clean
+}
+
+@test "docker's fourteen capabilities, a device can be made, the network is bridge0" {
+	need_busybox
+	assert_run 0 shocker run "$image" "grep CapEff /proc/self/status; mknod /dev/x c 1 3 && echo made; \
+		ip -o -4 address; ip route"
+	assert_match "$output" "00000000a80425fb"
+	assert_match "$output" $'\nmade\n'
+	local ps
+	ps=$(newest)
+	assert_match "$output" "veth1_$ps +inet 10\.0\.0\.[0-9]+/24"
+	assert_match "$output" "default via 10.0.0.1 dev veth1_$ps"
+	assert_match "$(ip -o -4 address show dev bridge0)" "10\.0\.0\.1/24"
+	brig_clean
+}
+
+@test "bridge0 that is there is used, and its owner's firewall left as it is" {
+	need_busybox
+	ip link delete bridge0 2>/dev/null || true
+	nft flush ruleset
+	ip link add bridge0 type bridge
+	ip address add 10.7.0.1/24 dev bridge0
+	ip link set bridge0 up
+	echo 1 >/proc/sys/net/ipv4/ip_forward
+	nft -f - <<-'END'
+		table ip mine {
+			chain forward {
+				type filter hook forward priority 0; policy drop;
+				iifname "bridge0" accept
+			}
+		}
+	END
+	local before
+	before=$(nft list ruleset)
+	assert_run 0 shocker run "$image" "ip -o -4 address; ping -c 1 -W 2 10.7.0.1"
+	assert_equal "$errors" ""
+	assert_match "$output" "inet 10\.7\.0\.[0-9]+/24"
+	assert_match "$output" "1 packets received"
+	assert_equal "$(nft list ruleset)" "$before"
+	brig_clean
+	ip link delete bridge0
+	nft flush ruleset
+	# Without one it is made.
+	assert_run 0 shocker run "$image" "ip -o -4 address"
+	assert_match "$output" "inet 10\.0\.0\.[0-9]+/24"
+	brig_clean
+}
+
+@test "bridge0 is not laid over a network that the host is in" {
+	need_busybox
+	ip link delete bridge0 2>/dev/null || true
+	ip link add lan0 type bridge
+	ip address add 10.0.0.77/16 dev lan0
+	ip link set lan0 up
+	assert_run 1 shocker run "$image" true
+	assert_one_error "the network 10.0.0.0/24 of the bridge bridge0 is in use"
+	ip link delete lan0
+	assert_run 0 shocker run "$image" true
+	brig_clean
+}
+
+@test "no program is needed" {
+	tree_copy bare
+	rm -rf "$tree/tmp" "$tree/var/tmp"
+	ip link delete bridge0 2>/dev/null || true
+	assert_run 0 shocker_alone init "$tree"
+	local img=${output#Created: }
+	# Nor a /tmp.
+	assert_run 0 shocker run "$img" "ls -d /tmp || echo none"
+	assert_match "$output" none
+	ip link delete bridge0
+	# The shell's own words: the container has our PATH.
+	assert_run 0 shocker_alone run "$img" "echo alone"
+	assert_equal "$output" alone
+	assert_run 0 shocker_alone ps
+	assert_run 0 shocker_alone logs "$(newest)"
+	assert_equal "$output" alone
+	assert_run 0 shocker_alone rm "$(newest)"
+	assert_run 0 shocker_alone images
+	brig_clean
+	assert_run 0 shocker_alone rm "$img"
+}
+
+@test "what is not there, and what does not run" {
+	need_busybox
+	assert_run 1 shocker logs ps_1
+	assert_equal "$output" "No container named 'ps_1' exists"
+	assert_run 1 shocker rm ps_1
+	assert_equal "$output" "No container named 'ps_1' exists"
+	assert_run 1 shocker rm img_1
+	assert_equal "$output" "No container named 'img_1' exists"
+	assert_run 1 shocker exec ps_1 true
+	assert_equal "$output" "No container named 'ps_1' exists"
+	assert_run 1 shocker commit ps_1 img_1
+	assert_equal "$output" "No container named 'ps_1' exists"
+	assert_run 1 shocker run img_1 true
+	assert_equal "$output" "No image named 'img_1' exists"
+	assert_run 1 shocker init /no/such/folder
+	assert_equal "$output" "No directory named '/no/such/folder' exists"
+	shocker run "$image" true
+	assert_run 1 shocker exec "$(newest)" true
+	assert_equal "$output" "Container '$(newest)' exists but is not running"
+	brig_clean
+}
+
+@test "exec in one that runs; rm of it" {
+	need_busybox
+	shocker run "$image" "echo up; sleep 1000" >"$BRIG_TEST_DIR/running" 2>&1 3>&- &
+	wait_until 10 file_has "$BRIG_TEST_DIR/running" up
+	local ps
+	ps=$(newest)
+	assert_run 0 shocker exec "$ps" cat /proc/1/cgroup
+	assert_match "$output" "$ps"
+	assert_run 7 shocker exec "$ps" sh -c 'exit 7'
+	assert_run 0 shocker rm "$ps"
+	assert_equal "$output" "Removed: $ps"
+	wait $!
+	[[ -z $(find /sys/fs/cgroup -maxdepth 2 -name "$ps") ]] || fail "its cgroup is left"
+	assert_no_trace
+}
+

@@ -173,16 +173,28 @@ static bool is_there(struct arena *arena, const struct choice *choice)
 	return !*choice->type || find_mount(arena, choice->root, NULL, &mounted);
 }
 
+/* The command that mounts what is mounted now. Of a loop device, which is gone when the host goes
+ * down, the file below it. */
+static const char *mount_command(struct arena *arena, const struct mounted *mounted)
+{
+	auto_buf struct buf file = {0};
+	const char *device = strncmp(mounted->source, "/dev/loop", 9) ? NULL : mounted->source + 5;
+	const char *name = device ? arena_printf(arena, "/sys/block/%s/loop/backing_file", device) : NULL;
+
+	if (name && fd_read_file(AT_FDCWD, name, RECORD_LIMIT, &file) == 0 && file.data && *file.data == '/')
+		return arena_printf(arena, "mount -t %s -o loop %.*s %s", mounted->type,
+			(int)strcspn(file.data, "\n"), file.data, mounted->point);
+	return arena_printf(arena, "mount -t %s %s %s", mounted->type, mounted->source, mounted->point);
+}
+
 /* Chooses for the first time. */
 static struct choice choose(struct arena *arena, const struct home *home, const char *usual)
 {
 	struct mounted mounted;
 
 	if (home->btrfs && stores_on_btrfs(home->btrfs)) {
-		const char *command = find_mount(arena, home->btrfs, NULL, &mounted)
-					      ? arena_printf(arena, "mount -t %s %s %s", mounted.type,
-							mounted.source, mounted.point)
-					      : "";
+		const char *command =
+			find_mount(arena, home->btrfs, NULL, &mounted) ? mount_command(arena, &mounted) : "";
 		return (struct choice){home->btrfs, "btrfs", command};
 	}
 	if (home->pool && find_mount(arena, NULL, home->pool, &mounted))

@@ -9,7 +9,7 @@
  *
  *	/var/shocker				the data root
  *	btrfs					the file system's type, "" for the usual place
- *	mount -t btrfs /dev/loop0 /var/shocker	the command that mounts it
+ *	mount -t btrfs /dev/sdb1 /var/shocker	the command that mounts it
  *
  * From then on that place is meant, whatever else appears: a file system that is not mounted is an
  * error with that command, never another store in its place. Removing the file chooses anew.

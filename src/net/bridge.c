@@ -806,10 +806,33 @@ static int classic_sweep(int run_root, net_dead_fn *dead, void *context, struct 
 	return sweep_kind(&classic_kind, run_root, dead, context, e);
 }
 
+static int set_up_kind(const struct kind *kind, int run_root, struct buf *note, struct err *e)
+{
+	auto_host struct host host = HOST_CLOSED(kind);
+	auto_ipam struct ipam ipam = IPAM_CLOSED;
+
+	if (host_open(&host, e) < 0 || open_leases(&host, run_root, &ipam, e) < 0 ||
+		set_up(&host, &ipam, note, e) < 0)
+		return -1;
+	int result = ipam_save(&ipam);
+	return result < 0 ? err_errno(e, result, "cannot keep the state of network %s", kind->network) : 0;
+}
+
+static int bridge_set_up(int run_root, struct buf *note, struct err *e)
+{
+	return set_up_kind(&own_kind, run_root, note, e);
+}
+
+static int classic_set_up(int run_root, struct buf *note, struct err *e)
+{
+	return set_up_kind(&classic_kind, run_root, note, e);
+}
+
 const struct net_driver net_bridge_driver = {
 	.name = "bridge",
 	.kind = NET_BRIDGE,
 	.about = "an interface on brig's own bridge, and out through the host",
+	.set_up = bridge_set_up,
 	.attach = bridge_attach,
 	.detach = bridge_detach,
 	.sweep = bridge_sweep,
@@ -821,6 +844,7 @@ const struct net_driver net_classic_driver = {
 	.name = "bridge0",
 	.kind = NET_BRIDGE,
 	.about = "an interface on bridge0, the bridge of the classic dialect, be it the user's own",
+	.set_up = classic_set_up,
 	.attach = bridge_attach,
 	.detach = bridge_detach,
 	.sweep = classic_sweep,

@@ -64,6 +64,14 @@ int net_detach(const struct net_release *release, struct err *e)
 	return driver->detach ? driver->detach(release, e) : 0;
 }
 
+int net_set_up(int run_root, const char *network, struct buf *note, struct err *e)
+{
+	const struct net_driver *driver = net_driver_find(network, e);
+	if (!driver)
+		return -1;
+	return driver->set_up ? driver->set_up(run_root, note, e) : 0;
+}
+
 struct sweep {
 	net_dead_fn *dead;
 	void *context;

@@ -23,7 +23,7 @@ const struct net_driver *net_driver_find(const char *network, struct err *e)
 	}
 	char clean[128];
 	err_set(e, ERR_NOT_FOUND, 0, "network %s not found", err_sanitize(clean, sizeof clean, network));
-	err_hint(e, "the networks are bridge (the default), none and host");
+	err_hint(e, "the networks are bridge (the default), bridge0, none and host");
 	return NULL;
 }
 

@@ -162,6 +162,24 @@ need_centos() {
 	refute_exists "/sys/fs/cgroup/memory/$ps"
 }
 
+@test "shocker's README on cgroup v2: the same in its terms" {
+	need_busybox
+	[[ -e /sys/fs/cgroup/cgroup.controllers ]] || skip "this host has cgroup v1"
+	assert_run 0 shocker run "$image" cat /proc/1/cgroup
+	local ps
+	ps=$(newest)
+	assert_equal "$output" "0::/$ps"
+	assert_equal "$(cat "/sys/fs/cgroup/$ps/cpu.weight")" 59
+	assert_equal "$(cat "/sys/fs/cgroup/$ps/memory.max")" 512000000
+	assert_run 0 shocker rm "$ps"
+	refute_exists "/sys/fs/cgroup/$ps"
+	SHOCKER_CPU_SHARE=1024 SHOCKER_MEM_LIMIT=1024 assert_run 0 shocker run "$image" true
+	ps=$(newest)
+	assert_equal "$(cat "/sys/fs/cgroup/$ps/cpu.weight")" 100
+	assert_equal "$(cat "/sys/fs/cgroup/$ps/memory.max")" 1024000000
+	brig_clean
+}
+
 @test "limits that are no numbers are named" {
 	need_busybox
 	local bad
@@ -378,3 +396,31 @@ need_centos() {
 	assert_no_trace
 }
 
+@test "brig's own commands in the scripts' words" {
+	need_centos
+	assert_run 0 brig pull centos 7
+	assert_equal "$(tail -n 1 <<<"$output")" docker.io/library/centos:7
+	tree_copy own
+	echo own >"$tree/own"
+	assert_run 0 brig init "$tree"
+	local img=${output#Created: }
+	assert_match "$img" '^img_[0-9]{5}$'
+	assert_run 0 brig run "$img" cat /own
+	assert_equal "$output" own
+	assert_run 0 brig rm "$(newest)"
+	# Only by its serial is an image rm's affair.
+	assert_run 1 brig rm centos:7
+	assert_one_error "No such container: centos:7"
+	assert_run 0 brig rm -f centos
+	assert_match "$(brig images)" centos
+	assert_run 0 brig rm "$img"
+	refute_match "$(brig images)" "$img"
+	assert_run 1 brig rm "$img"
+	assert_one_error "No such image: $img"
+	assert_run 1 brig rm ps_12345
+	assert_one_error "No such container: ps_12345"
+	assert_run 0 brig rm -f ps_12345
+	need_busybox
+	assert_run 0 brig run --rm --network bridge0 "$image" "/bin/sh" -c "ip -o -4 address show dev eth0"
+	assert_match "$output" "inet 10\.0\.0\."
+}

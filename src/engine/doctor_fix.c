@@ -138,6 +138,7 @@ static int attach_loop(int image, char path[32], struct err *e)
 	return err_set(e, ERR_CONFLICT, 0, "cannot get a loop device: others are always faster");
 }
 
+/* But for what a store leaves below its mount point, so that nobody takes that for it. */
 static bool is_empty(const char *folder)
 {
 	auto_close int fd = fd_open(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY, 0);
@@ -148,7 +149,8 @@ static bool is_empty(const char *folder)
 		return false;
 	fd = -1; /* the stream's */
 	for (struct dirent *entry; empty && (entry = readdir(stream));)
-		empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
+		empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
+			!strcmp(entry->d_name, "BRIG-STORE-NOT-MOUNTED");
 	closedir(stream);
 	return empty;
 }

@@ -1,30 +1,22 @@
 #!/usr/bin/env bats
 # Where the classic names keep their images: chosen once, noted, and never silently another place.
 load lib
+load containers
+load classic
 
 setup_file() {
 	private_var
-	unset BRIG_ROOT
-	mkdir "$BRIG_TEST_DIR/links"
-	ln -s "$BRIG" "$BRIG_TEST_DIR/links/bocker"
-	ln -s "$BRIG" "$BRIG_TEST_DIR/links/shocker"
-	ln -s "$BRIG" "$BRIG_TEST_DIR/links/zocker"
 }
 setup() {
 	unset BRIG_ROOT
+	classic_setup
 }
-shocker() {
-	"$BRIG_TEST_DIR/links/shocker" "$@"
-}
-bocker() {
-	"$BRIG_TEST_DIR/links/bocker" "$@"
-}
-# btrfs_at FOLDER: in a file, which stays when it is unmounted.
+# btrfs_at FOLDER [SIZE]: in a file, which stays when it is unmounted.
 btrfs_at() {
 	local file=$BRIG_TEST_DIR/disk-$(basename "$1")
 	mkdir -p "$1"
 	if [[ ! -e $file ]]; then
-		truncate -s 512M "$file"
+		truncate -s "${2:-512M}" "$file"
 		mkfs.btrfs -q "$file"
 	fi
 	mount -o loop "$file" "$1"
@@ -82,7 +74,8 @@ make_image() {
 		assert_one_error "the store of shocker is on a btrfs file system at /var/shocker, which is not mounted"
 		assert_match "$errors" "mount it: mount -t btrfs -o loop $BRIG_TEST_DIR/disk-shocker /var/shocker"
 	done
-	assert_equal "$(ls -A /var/shocker)" ""
+	# But for the note that says so.
+	assert_equal "$(ls -A /var/shocker | grep -v NOT-MOUNTED)" ""
 	assert_run 1 brig doctor
 	assert_match "$output" "BAD +shocker +/var/shocker is not a btrfs filesystem any more"
 	assert_run 0 brig info
@@ -98,4 +91,17 @@ make_image() {
 	assert_run 0 shocker images
 	assert_match "$output" 'img_[0-9]{5}       /'
 	umount /var/shocker
+}
+
+@test "shocker's README on btrfs" {
+	classic_root=/var/shocker
+	umount /var/shocker 2>/dev/null || true
+	rm -f "$BRIG_TEST_DIR/disk-shocker" /var/lib/brig/classic/shocker
+	rm -rf /var/shocker
+	btrfs_at /var/shocker 2G
+	session_shocker
+	[[ $(cat /var/shocker/driver) == btrfs* ]] || skip "there is no driver for btrfs yet"
+	session_shocker_yum
+	wait_until 10 store_is_bare
+	assert_equal "$(btrfs subvolume list /var/shocker)" ""
 }

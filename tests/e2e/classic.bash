@@ -58,6 +58,11 @@ store_is_bare() {
 	[[ -z $(ls -A "$root/layers" "$root/blobs/sha256" 2>/dev/null | grep -v ':$') ]]
 }
 
+# What a command leaves for later is done: the next one would end it, too.
+nothing_at_work() {
+	! pgrep -x 'brig|brig-tidy|shocker|zocker'
+}
+
 # Shocker's README, line by line.
 session_shocker() {
 	need_centos
@@ -122,6 +127,7 @@ session_shocker_yum() {
 	assert_run 0 shocker run "$img" which wget
 	assert_equal "$output" /usr/bin/wget
 	classic_clean
+	wait_until 10 nothing_at_work
 	assert_run 0 shocker rm "$img"
 	assert_equal "$output" "Removed: $img"
 }

@@ -105,3 +105,40 @@ make_image() {
 	wait_until 10 store_is_bare
 	assert_equal "$(btrfs subvolume list /var/shocker)" ""
 }
+
+@test "zocker's home is the pool of that name; its README there" {
+	command -v zfs-fuse zpool >/dev/null || skip "zfs-fuse is not installed"
+	local img
+	mkdir -p /var/run/zfs /var/lock /var/lib/zfs
+	zfs-fuse -n >"$BRIG_TEST_DIR/zfs.log" 2>&1 3>&- &
+	truncate -s 4G "$BRIG_TEST_DIR/pool"
+	wait_until 10 zpool create -m /var/zocker zocker "$BRIG_TEST_DIR/pool"
+	img=$(make_image zocker)
+	assert_equal "$(sed -n 1,2p /var/lib/brig/classic/zocker)" $'/var/zocker\nzfs'
+	assert_exists /var/zocker/images
+	assert_run 0 brig doctor zocker
+	assert_match "$output" "the pool zocker is mounted at /var/zocker"
+	assert_run 0 zocker rm "$img"
+	assert_run 0 zocker images
+	assert_equal "$output" IMAGE_ID
+	if [[ $(cat /var/zocker/driver) == zfs* ]]; then
+		classic_root=/var/zocker
+		# The first container brings the bridge.
+		img=$(make_image zocker)
+		zocker run "$img" true
+		classic_clean
+		zocker rm "$img"
+		session_zocker
+		wait_until 10 store_is_bare
+		assert_equal "$(zfs list -H -t snapshot -o name)" ""
+	fi
+	# Gone, it is an error with the command that brings it back.
+	zpool export zocker
+	assert_run 1 zocker images
+	assert_one_error "the store of zocker is on a zfs file system at /var/zocker, which is not mounted"
+	assert_match "$errors" "mount it: zpool import zocker"
+	zpool import -d "$BRIG_TEST_DIR" zocker
+	assert_run 0 zocker images
+	zpool destroy zocker
+	kill %%
+}

@@ -27,6 +27,7 @@ static void forget(struct engine *engine, struct container *container)
 		return;
 	/* A monitor that was killed has left everything. */
 	launch_clean_lost(engine, container);
+	launch_remove_cgroup(container);
 	if (container_remove_begin(&engine->containers, container, &ignored) == 0)
 		container_remove_finish(&engine->containers, container, &ignored);
 	container_unlock(container);

@@ -284,3 +284,44 @@ setup() {
 	assert_run 0 brig run --rm --network bridge0 "$image" "/bin/sh" -c "ip -o -4 address show dev eth0"
 	assert_match "$output" "inet 10\.0\.0\."
 }
+
+# The numbers that this store has given out, be it to a container that nobody can see.
+numbers() {
+	grep -aoE 'ps_[0-9]{5,6}' "$BRIG_ROOT/containers/index" | sort -u
+}
+
+@test "kill -9 anywhere in run and rm: the next command finds it sound, and no cgroup is left" {
+	need_busybox
+	local killat=$BRIG_TEST_DIR/killat total n verb name step
+	gcc -O1 -o "$killat" "$BRIG_TEST_TOP/tests/tools/killat.c"
+	for verb in run rm; do
+		for ((n = 0; n == 0 || n <= total; n += n ? step : 1)); do
+			local words=(run "$image" true)
+			if [[ $verb == rm ]]; then
+				shocker run "$image" true
+				words=(rm "$(newest)")
+			fi
+			timeout 20 "$killat" $( ((n % 2)) || echo -a) -x busybox "$n" "$links/shocker" "${words[@]}" \
+				>/dev/null 2>&1 9>"$BRIG_TEST_DIR/hit" 3>&- </dev/null || (($? != 124)) || fail "hangs at $n"
+			if ((n == 0)); then
+				total=$(cut -d' ' -f1 "$BRIG_TEST_DIR/hit")
+				step=$((${CRASH_POINTS:-20} ? total / ${CRASH_POINTS:-20} + 1 : 1))
+			fi
+			local given
+			given=$(numbers)
+			assert_run 0 shocker ps
+			assert_run 0 shocker run "$image" echo on
+			assert_equal "$output" on "after a kill at $n of $total in $verb"
+			given+=" $(numbers)"
+			for name in $(shocker ps | sed -n '2,$s/ .*//p'); do
+				assert_run 0 shocker rm "$name"
+			done
+			for name in $given; do
+				[[ -z $(find /sys/fs/cgroup -maxdepth 2 -name "$name") ]] ||
+					fail "the cgroup $name is left after a kill at $n of $total in $verb: $(cat "$BRIG_TEST_DIR/hit")"
+			done
+		done
+		echo "# $total points, every $step: $verb" >&3
+	done
+	assert_no_trace
+}

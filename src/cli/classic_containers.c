@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "base/opt.h"
 #include "cli/classic.h"
+#include "engine/commit.h"
 #include "engine/control.h"
 #include "engine/exec.h"
 #include "engine/image.h"
@@ -271,15 +272,31 @@ const struct verb classic_logs = {
 
 /* ---- commit ---- */
 
-/* The one place where the engine's commit is called from this dialect: moves the serial that text
- * names to what the container holds now. */
-static int commit(struct engine *engine, const struct container *container, const char *text, struct err *e)
+/* The new image has the serial now. The other names go with it, and the old image, which nobody can
+ * name any more, is a part of the new one and ends with it. */
+static int replace(struct cli *cli, struct engine *engine, const struct image *old,
+	const struct commit_result *made, struct err *e)
 {
-	return err_set(e, ERR_UNSUPPORTED, 0, "commit is not there yet in this version of brig");
+	struct image_removal removal = {0};
+	struct reference name;
+
+	for (size_t i = 0; i < old->tags.count; i++) {
+		if (reference_parse(&cli->arena, old->tags.items[i], &name, e) < 0 ||
+			image_tag(&engine->store, &made->id, &name, NULL, e) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < old->digests.count; i++) {
+		if (engine_image_remove(engine, old->digests.items[i], IMAGE_REMOVE_FORCE, &removal, e) < 0 &&
+			e->kind != ERR_NOT_FOUND)
+			return -1;
+	}
+	return 0;
 }
 
 static int run_commit(struct cli *cli, void *given, int argc, char **argv, struct err *e)
 {
+	struct commit_options commit = {.container = argv[0], .name = argv[1]};
+	struct commit_result made;
 	struct container container;
 	struct image image;
 
@@ -289,10 +306,15 @@ static int run_commit(struct cli *cli, void *given, int argc, char **argv, struc
 	int missing = classic_find_container(cli, engine, argv[0], &container, e);
 	if (missing)
 		return missing;
+	bool serial = reference_is_serial(argv[1]);
 	bool replaced = image_find(&engine->store, &cli->arena, argv[1], &image, e) == 0;
 	if (!replaced && e->kind != ERR_NOT_FOUND)
 		return -1;
-	if (commit(engine, &container, argv[1], e) < 0)
+	/* Serials are brig's to give. */
+	if (!replaced && serial)
+		return classic_missing(cli, "image", argv[1]);
+	if (engine_commit(engine, &commit, &made, e) < 0 ||
+		(replaced && serial && replace(cli, engine, &image, &made, e) < 0))
 		return -1;
 	if (replaced)
 		cli_print(cli, "Removed: %s\n", argv[1]);
@@ -328,7 +350,7 @@ static int run_rm(struct cli *cli, void *given, int argc, char **argv, struct er
 		return -1;
 	} else if (!reference_is_serial(argv[0])) {
 		return classic_missing(cli, "container", argv[0]);
-	} else if (engine_image_remove(engine, argv[0], true, &removal, e) < 0) {
+	} else if (engine_image_remove(engine, argv[0], IMAGE_REMOVE_FORCE, &removal, e) < 0) {
 		return e->kind == ERR_NOT_FOUND ? classic_missing(cli, "container", argv[0]) : -1;
 	}
 	cli_print(cli, "Removed: %s\n", argv[0]);

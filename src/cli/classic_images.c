@@ -190,6 +190,18 @@ static const char *source_of(struct cli *cli, struct engine *engine, const struc
 	return "<none>";
 }
 
+/* Whether nobody gave it a name and another was committed on it: there as a part of that. */
+static bool is_part(const struct image *images, size_t count, const struct image *image)
+{
+	bool part = false;
+
+	if (image->tags.count || image->digests.count)
+		return false;
+	for (size_t i = 0; i < count && !part; i++)
+		part = oci_digest_equal(&images[i].parent, &image->id);
+	return part;
+}
+
 static int run_images(struct cli *cli, void *given, int argc, char **argv, struct err *e)
 {
 	const struct dialect *dialect = cli->dialect;
@@ -203,8 +215,9 @@ static int run_images(struct cli *cli, void *given, int argc, char **argv, struc
 	if (count)
 		qsort(images, count, sizeof *images, by_serial);
 	for (size_t i = 0; i < count; i++)
-		classic_row(cli, dialect->images_width, images[i].serial,
-			dialect->sources ? source_of(cli, engine, &images[i]) : NULL);
+		if (!is_part(images, count, &images[i]))
+			classic_row(cli, dialect->images_width, images[i].serial,
+				dialect->sources ? source_of(cli, engine, &images[i]) : NULL);
 	if (!count)
 		cli_other_stores(cli);
 	return 0;

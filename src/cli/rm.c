@@ -28,7 +28,8 @@ static int rm_one(struct cli *cli, struct engine *engine, const char *name, void
 	if (container_find(&engine->containers, name, &container, e) < 0) {
 		/* ps_NNNNN is a serial too, but a container's. */
 		if (e->kind == ERR_NOT_FOUND && reference_is_serial(name) && *name == 'i')
-			return cli_remove_image(cli, engine, name, options->force ? IMAGE_REMOVE_FORCE : 0, e);
+			return cli_remove_image(
+				cli, engine, name, options->force ? IMAGE_REMOVE_FORCE : 0, e);
 		/* As docker: with -f what is not there is as good as removed. */
 		return e->kind == ERR_NOT_FOUND && options->force ? cli_complain(e) - 1 : -1;
 	}

@@ -235,6 +235,14 @@ setup() {
 	assert_run 1 shocker init /no/such/folder
 	assert_equal "$output" "No directory named '/no/such/folder' exists"
 	shocker run "$image" true
+	assert_run 1 shocker commit "$(newest)" img_1
+	assert_equal "$output" "No image named 'img_1' exists"
+	assert_run 0 shocker commit "$(newest)" mine
+	assert_equal "$output" "Created: mine"
+	assert_run 0 shocker commit "$(newest)" mine
+	assert_equal "$output" $'Removed: mine\nCreated: mine'
+	assert_match "$(shocker images)" "mine:latest"
+	brig rmi mine >/dev/null
 	assert_run 1 shocker exec "$(newest)" true
 	assert_equal "$output" "Container '$(newest)' exists but is not running"
 	brig_clean

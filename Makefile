@@ -4,7 +4,11 @@ build/brig: FORCE
 	@ninja -C build --quiet
 
 install: build/brig
-	meson install -C build --no-rebuild
+	meson install -C build --no-rebuild --tags runtime,man
+
+# Links named bocker, shocker and zocker beside it: man/brig-classic.7.
+install-classic: install
+	meson install -C build --no-rebuild --tags classic
 
 check:
 	tests/check
@@ -19,4 +23,4 @@ clean:
 	rm -rf build build-asan
 
 FORCE:
-.PHONY: install check demo bench clean FORCE
+.PHONY: install install-classic check demo bench clean FORCE

@@ -14,7 +14,7 @@
 #include "base/kernel.h"
 #include "base/log.h"
 #include "base/reexec.h"
-#include "cli/cli.h"
+#include "cli/classic.h"
 
 /* The words of docker's global options that choose a daemon: brig has none, and says so. */
 static int parse_daemon_option(
@@ -129,7 +129,7 @@ static int refuse_verb(struct cli *cli, int argc, char **argv, struct cli_found 
 }
 
 /* Returns whether the number of operands is right; complains where it is not. */
-static bool count_operands(const struct verb *verb, int count)
+static bool count_operands(const struct cli *cli, const struct verb *verb, int count)
 {
 	int min = verb->min_operands, max = verb->max_operands;
 	auto_buf struct buf out = {0};
@@ -137,6 +137,11 @@ static bool count_operands(const struct verb *verb, int count)
 
 	if (count >= min && (max == VERB_ANY || count <= max))
 		return true;
+	if (cli->dialect) {
+		classic_help(cli->dialect, verb, &out);
+		say(&out);
+		return false;
+	}
 	buf_printf(&out, "brig: 'brig %s' ", verb->name);
 	if (max == 0) {
 		buf_string(&out, "accepts no arguments");
@@ -181,11 +186,14 @@ static int find_places(struct cli *cli, struct err *e)
 	bool named = (cli->config_path && *cli->config_path) || getenv("BRIG_CONFIG");
 
 	config_init(&cli->config);
+	cli->root_named =
+		(cli->data_root && *cli->data_root) || (getenv("BRIG_ROOT") && *getenv("BRIG_ROOT"));
 	cli->config_path = place(cli, cli->config_path, "BRIG_CONFIG", NULL, config_default_path(arena));
 	if (cli->config_path && config_load(&cli->config, arena, cli->config_path, named, e) < 0)
 		return -1;
 	if (cli->storage_driver && *cli->storage_driver)
 		cli->config.driver = cli->storage_driver;
+	cli->root_named = cli->root_named || (cli->config.data_root && *cli->config.data_root);
 	cli->data_root = place(
 		cli, cli->data_root, "BRIG_ROOT", cli->config.data_root, config_default_data_root(arena));
 	cli->run_root = place(
@@ -221,14 +229,16 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 
 	if (verb->defaults)
 		memcpy(options, verb->defaults, verb->options_size);
-	int r = opt_parse(verb->options, options, &cli->arena, &argc, &argv, mode, &e);
+	int r = verb->flags & VERB_CLASSIC
+			? 0
+			: opt_parse(verb->options, options, &cli->arena, &argc, &argv, mode, &e);
 	if (r < 0)
 		return refuse_options(verb, &e);
 	if (r > 0) {
 		cli_help_verb(verb, &cli->out);
 		return cli_flush(cli, &e) < 0;
 	}
-	if (!count_operands(verb, argc))
+	if (!count_operands(cli, verb, argc))
 		return 1;
 	if (verb->flags & VERB_ENTERS)
 		let_go_of_inherited(cli->arguments);
@@ -247,7 +257,7 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 		return r;
 	auto_buf struct buf out = {0};
 	cli_report(&e, &out);
-	if (e.kind == ERR_USAGE)
+	if (e.kind == ERR_USAGE && !cli->dialect)
 		append_pointer(&out, "Run", verb);
 	say(&out);
 	return status_of(verb, &e);
@@ -266,9 +276,31 @@ static void hold_standard_streams(void)
 	}
 }
 
+/* Called by the name of one of the scripts: no option comes before the command, or behind it. */
+static int run_classic(struct cli *cli, int argc, char **argv)
+{
+	struct err e = {0};
+	auto_buf struct buf out = {0};
+	const char *word = argc ? argv[0] : "help";
+
+	if (!strcmp(word, "--help") || !strcmp(word, "-h"))
+		word = "help";
+	cli->verb = classic_find(word);
+	if (cli->verb)
+		return run_verb(cli, argc - (argc > 0), argv + (argc > 0));
+	err_set(&e, ERR_USAGE, 0, "unknown command: %s %s", cli->dialect->name, word);
+	cli_report(&e, &out);
+	buf_string(&out, "\n");
+	classic_help(cli->dialect, NULL, &out);
+	say(&out);
+	return 1;
+}
+
 static int run(struct cli *cli, int argc, char **argv)
 {
 	struct err e = {0};
+	if (cli->dialect)
+		return run_classic(cli, argc, argv);
 	int r = opt_parse(cli_global_options, cli, &cli->arena, &argc, &argv, OPT_STOP_AT_OPERAND, &e);
 	if (r < 0)
 		return refuse_options(NULL, &e);
@@ -311,6 +343,7 @@ int main(int argc, char **argv)
 	/* A copy: the parser moves operands to the front. */
 	cli.arguments = arena_array(&cli.arena, (size_t)argc + 1, sizeof *cli.arguments);
 	memcpy(cli.arguments, argv, (size_t)argc * sizeof *argv);
+	cli.dialect = classic_dialect(argc > 0 ? argv[0] : "");
 	/* What the command held is given back by its end, which is quicker than we are. */
 	return run(&cli, argc - (argc > 0), argv + (argc > 0));
 }

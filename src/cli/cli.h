@@ -34,6 +34,8 @@ struct cli;
 #define VERB_EXECUTES 0x20
 /* Enters containers: runs from a read-only clone of brig (base/reexec.h). */
 #define VERB_ENTERS 0x40
+/* A command of the classic dialect (classic.h), where nothing is an option. */
+#define VERB_CLASSIC 0x80
 
 #define VERB_ANY -1 /* max_operands: no limit */
 
@@ -56,6 +58,7 @@ struct verb {
 extern const struct verb *const cli_verbs[];
 
 struct engine;
+struct dialect;
 
 struct cli {
 	struct arena arena; /* lives as long as the command */
@@ -65,7 +68,9 @@ struct cli {
 	/* Global options, or the environment, or brig.conf, or the default place; in that order. */
 	const char *data_root, *run_root, *config_path;
 	const char *storage_driver; /* the option only; find_places puts it into config */
-	bool config_named;          /* config_path was asked for: it has to exist */
+	bool config_named;             /* config_path was asked for: it has to exist */
+	bool root_named;               /* data_root was asked for, and is not just the default place */
+	const struct dialect *dialect; /* of the name that brig was called by (classic.h), or NULL */
 	bool trace, debug;
 	bool version;     /* -v */
 	char **arguments; /* all that main was given, to execute brig again */

@@ -426,9 +426,10 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 	if (options->stop_signal && control_signal_number(options->stop_signal, &ignored, e) < 0)
 		return -1;
 	if (strcmp(config->network, "default") && strcmp(config->network, "bridge") &&
-		strcmp(config->network, "host") && strcmp(config->network, "none")) {
+		strcmp(config->network, "bridge0") && strcmp(config->network, "host") &&
+		strcmp(config->network, "none")) {
 		err_set(e, ERR_NOT_FOUND, 0, "network %s not found", config->network);
-		return err_hint(e, "this version has the networks bridge, host and none");
+		return err_hint(e, "this version has the networks bridge, bridge0, host and none");
 	}
 	if (check_sysctls(&options->sysctl, config->network, e) < 0 ||
 		container_options_env(arena, &options->env, &options->env_file, &config->env, e) < 0 ||

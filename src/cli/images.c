@@ -232,6 +232,8 @@ static int run_images(struct cli *cli, void *given, int argc, char **argv, struc
 		return -1;
 	if (image_list(&l.engine->store, &cli->arena, &images, &count, e) < 0)
 		return -1;
+	if (!count && !cli->root_named)
+		cli_other_stores(cli);
 	for (size_t i = 0; i < count; i++) {
 		struct err uncounted;
 		if (!passes(&l, &images[i]))

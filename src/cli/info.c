@@ -70,6 +70,7 @@ static int run_info(struct cli *cli, void *given, int argc, char **argv, struct 
 		return -1;
 	if (!options->format) {
 		print_text(cli, engine, &info);
+		cli_other_stores(cli);
 		return 0;
 	}
 	auto_buf struct buf text = {0};

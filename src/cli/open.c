@@ -1,6 +1,12 @@
 /* open.c - a verb's way to the engine. */
 #include "cli/open.h"
 
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "engine/stores.h"
+
 struct engine *cli_engine(struct cli *cli, enum engine_access access, struct err *e)
 {
 	struct engine *engine = arena_new(&cli->arena, struct engine);
@@ -13,6 +19,18 @@ struct engine *cli_engine(struct cli *cli, enum engine_access access, struct err
 		return NULL;
 	cli->engine = engine;
 	return engine;
+}
+
+void cli_other_stores(struct cli *cli)
+{
+	auto_buf struct buf out = {0};
+	struct strings stores = {0};
+
+	stores_others(&cli->arena, cli->data_root, &stores);
+	for (size_t i = 0; i < stores.count; i++)
+		buf_printf(&out, "brig: another store holds something: %s\n", stores.items[i]);
+	if (out.length)
+		fd_write_full(STDERR_FILENO, out.data, out.length);
 }
 
 int cli_each(struct cli *cli, struct engine *engine, int argc, char **argv,

@@ -522,6 +522,16 @@ static bool needs_config(const struct ps *ps)
 	       (ps->options->no_trunc && format_uses(&ps->plan, "Command"));
 }
 
+/* Whether there is no container at all, be it one that is not listed. */
+static bool is_empty(const struct containers *containers)
+{
+	for (size_t slot = 0; slot < containers->count; slot++) {
+		if (containers->records[slot].status.state != CONTAINER_FREE)
+			return false;
+	}
+	return true;
+}
+
 static int run_ps(struct cli *cli, void *options, int argc, char **argv, struct err *e)
 {
 	const struct ps_options *o = options;
@@ -543,7 +553,11 @@ static int run_ps(struct cli *cli, void *options, int argc, char **argv, struct 
 			ps.used[ps.used_count++] = &fields[i];
 	}
 	ps.needs_config = needs_config(&ps);
-	return collect(&ps, e) < 0 ? -1 : print(&ps, e);
+	if (collect(&ps, e) < 0)
+		return -1;
+	if (!ps.count && !cli->root_named && is_empty(&ps.engine->containers))
+		cli_other_stores(cli);
+	return print(&ps, e);
 }
 
 const struct verb verb_ps = {

@@ -93,6 +93,7 @@ const struct verb verb_pull = {
 	.summary = "Download an image from a registry",
 	.usage = "[OPTIONS] NAME[:TAG|@DIGEST]",
 	.examples = "pull debian\tthe tag latest from Docker Hub\n"
+		    "pull centos 7\tthe same as pull centos:7\n"
 		    "pull localhost:5000/app:1.2\tfrom a registry on this host\n"
 		    "pull --platform linux/arm64 alpine:3\tfor another machine\n",
 	.options = options,

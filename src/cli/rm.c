@@ -26,7 +26,8 @@ static int rm_one(struct cli *cli, struct engine *engine, const char *name, void
 	struct container container;
 
 	if (container_find(&engine->containers, name, &container, e) < 0) {
-		if (e->kind == ERR_NOT_FOUND && reference_is_serial(name))
+		/* ps_NNNNN is a serial too, but a container's. */
+		if (e->kind == ERR_NOT_FOUND && reference_is_serial(name) && *name == 'i')
 			return cli_remove_image(
 				cli, engine, name, options->force ? IMAGE_REMOVE_FORCE : 0, e);
 		/* As docker: with -f what is not there is as good as removed. */

@@ -74,7 +74,9 @@ struct container_config {
 	const char *domainname;
 	const char *stop_signal; /* name or number; NULL SIGTERM */
 	int64_t stop_timeout;    /* seconds; -1 for ever; where has_stop_timeout is set */
-	const char *network;     /* bridge, host, none */
+	const char *network;     /* bridge, bridge0, host, none */
+	const char *interface;   /* in the container; NULL: eth0 */
+	bool host_cgroups;       /* no cgroup namespace: it sees the host's paths */
 	struct container_mount *mounts;
 	size_t mounts_count;
 	struct strings volumes;      /* places that the image, or -v /PATH, wants volumes on */
@@ -94,6 +96,7 @@ struct container_config {
 	bool terminal;
 	bool open_stdin;
 	bool stdin_once;
+	bool one_output; /* stderr is the same pipe as stdout: what is written keeps its order */
 	bool attach_stdin, attach_stdout, attach_stderr;
 	bool auto_remove;
 	int64_t created;      /* ns */

@@ -402,6 +402,8 @@ int control_remove(
 	}
 	if (rc < 0)
 		return e->kind == ERR_NOT_FOUND ? 0 : -1; /* --rm, or the other rm, was quicker */
+	/* First, since nobody finds it later. */
+	launch_remove_cgroup(container);
 	rc = container_discard(engine, container, how->volumes, e);
 	container_unlock(container);
 	/* Its image may have been removed from below it. */

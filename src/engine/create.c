@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/control.h"
+#include "engine/launch.h"
 #include "engine/spec.h"
 #include "engine/volumes.h"
 #include "oci/image.h"
@@ -238,6 +239,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 		strings_add(arena, &config->layers,
 			arena_strdup(arena, oci_digest_hex(&image.layers[i].chain_id)));
 	config->layers_hidden = (int64_t)image.hidden;
+	config->host_cgroups = options->classic;
 	log_trace("parent", "image found");
 
 	struct strings args = container_args(arena, config);
@@ -249,6 +251,8 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 			 (config->terminal ? CONTAINER_TERMINAL : 0) |
 			 (config->open_stdin ? CONTAINER_OPEN_STDIN : 0) |
 			 (volumes_anonymous(config) ? CONTAINER_VOLUMES : 0),
+		.own_cgroup = options->classic,
+		.taken = options->classic ? launch_cgroup_exists : NULL,
 		.durable = create_durable(config),
 	};
 	control_settle_all(engine);
@@ -259,6 +263,8 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	config->id = arena_strdup(arena, container->id);
 	config->name = arena_strdup(arena, container->record.identity.name);
 	config->created = container->record.identity.created;
+	if (options->classic)
+		config->interface = arena_printf(arena, "veth1_%s", config->name);
 	if (make(engine, container, config, options->start_follows, e) == 0)
 		return 0;
 	struct err ignored;

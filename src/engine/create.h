@@ -30,6 +30,9 @@ struct create_options {
 	/* It is started at once: config.json and the state CREATED are left to monitor_start, which
 	 * writes config.json while the kernel makes the container. */
 	bool start_follows;
+	/* As the classic dialect has it: cgroup and interface are called after the container, the
+	 * cgroup is seen from inside and stays until rm. */
+	bool classic;
 	/* The user's wishes; what they leave open comes from the image. */
 	struct container_config config;
 };

@@ -296,7 +296,7 @@ static void put_host_config(struct inspect *in)
 	json_end_array(w);
 	put_list(w, "CapAdd", &c->cap_add);
 	put_list(w, "CapDrop", &c->cap_drop);
-	json_put_string(w, "CgroupnsMode", "private");
+	json_put_string(w, "CgroupnsMode", c->host_cgroups ? "host" : "private");
 	put_empty_list(w, "Dns");
 	put_empty_list(w, "DnsOptions");
 	put_empty_list(w, "DnsSearch");

@@ -147,9 +147,14 @@ static int prepare_root(const struct launch *launch, struct err *e)
 	return store->driver->rootfs_prepare(store, &rootfs, e);
 }
 
-static void cgroup_path(const char *id, char path[CGROUP_PATH])
+static void cgroup_path(const struct container *container, char path[CGROUP_PATH])
 {
-	snprintf(path, CGROUP_PATH, "brig/%.64s", id);
+	const char *own = container->record.identity.cgroup;
+
+	if (*own)
+		snprintf(path, CGROUP_PATH, "%.15s", own);
+	else
+		snprintf(path, CGROUP_PATH, "brig/%.64s", container->id);
 }
 
 /* The limits, rules at last: room for all of them is the caller's. */
@@ -211,6 +216,7 @@ static struct net_request network_request(const struct launch *launch)
 		.network = launch->config->network,
 		.id = launch->container->id,
 		.pidfd = launch->process.pidfd,
+		.interface = launch->config->interface,
 	};
 }
 
@@ -329,7 +335,7 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 	char path[CGROUP_PATH];
 	struct cgroup_device_rule rules[DEVICE_RULES];
 	struct cgroup_limits limits;
-	cgroup_path(launch->container->id, path);
+	cgroup_path(launch->container, path);
 	fill_limits(launch, rules, spec.process.capability_set, &limits);
 	struct runtime_options options = {
 		.spec = &spec,
@@ -434,7 +440,7 @@ void launch_down(struct launch *launch)
 	/* Everything mounted goes with the last reference to the namespace. */
 	close_fd(&launch->mounts);
 	close_fd(&launch->process.pidfd);
-	if (launch->process.cgroup.host)
+	if (launch->process.cgroup.host && !*launch->container->record.identity.cgroup)
 		cgroup_remove(&launch->process.cgroup, &ignored);
 	cgroup_close(&launch->process.cgroup);
 	if (launch->stages & STAGE_FILES)
@@ -461,12 +467,16 @@ void launch_clean_lost(struct engine *engine, const struct container *container)
 		.address = container->record.status.address,
 	};
 	memcpy(id, container->id, sizeof id);
-	/* Its record may not tell the address: not yet, or no more. */
-	if (*release.address)
+	bool own_cgroup = *container->record.identity.cgroup;
+	/* Its record may not tell the address: not yet, or no more; nor the network, if it is not the
+	 * usual one. */
+	if (*release.address && !own_cgroup)
 		net_detach(&release, &ignored);
 	else
 		net_sweep(engine->run, is_that, id, &ignored);
-	if (launch_open_cgroup(container, &host, &cgroup, &ignored) == 0) {
+	bool going = container->record.status.state == CONTAINER_CREATING ||
+		     container->record.status.state == CONTAINER_REMOVING;
+	if ((!own_cgroup || going) && launch_open_cgroup(container, &host, &cgroup, &ignored) == 0) {
 		cgroup_remove(&cgroup, &ignored);
 		cgroup_close(&cgroup);
 	}
@@ -479,10 +489,35 @@ int launch_open_cgroup(
 {
 	char path[CGROUP_PATH];
 
-	cgroup_path(container->id, path);
+	cgroup_path(container, path);
 	if (cgroup_probe(host, e) < 0)
 		return -1;
 	return cgroup_open(host, path, cgroup, e);
+}
+
+void launch_remove_cgroup(const struct container *container)
+{
+	struct cgroup_host host;
+	struct cgroup cgroup;
+	struct err ignored;
+
+	if (!*container->record.identity.cgroup ||
+		launch_open_cgroup(container, &host, &cgroup, &ignored) < 0)
+		return;
+	cgroup_remove(&cgroup, &ignored);
+	cgroup_close(&cgroup);
+}
+
+bool launch_cgroup_exists(const char *name)
+{
+	struct cgroup_host host;
+	struct cgroup cgroup;
+	struct err ignored;
+
+	if (cgroup_probe(&host, &ignored) < 0 || cgroup_open(&host, name, &cgroup, &ignored) < 0)
+		return false;
+	cgroup_close(&cgroup);
+	return true;
 }
 
 void launch_prepare(const struct launch *launch)

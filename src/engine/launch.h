@@ -53,6 +53,11 @@ void launch_prepare(const struct launch *launch);
 /* What a container leaves whose monitor was killed and whose processes are gone. */
 void launch_clean_lost(struct engine *engine, const struct container *container);
 
+/* Whether a cgroup of that name stands at the top of a hierarchy. */
+bool launch_cgroup_exists(const char *name);
+/* Removes the cgroup of a container whose cgroup outlives its run, and which does not run. */
+void launch_remove_cgroup(const struct container *container);
+
 /* A running container's cgroup, for one more process. ERR_NOT_FOUND where it has none. */
 int launch_open_cgroup(
 	const struct container *container, struct cgroup_host *host, struct cgroup *cgroup, struct err *e);

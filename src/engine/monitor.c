@@ -587,14 +587,17 @@ static int make_streams(
 			if ((attach_to & MONITOR_STDIN) && !config->stdin_once)
 				monitor->input = fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
 		}
-		for (int i = 0; rc == 0 && i < 2; i++)
+		for (int i = 0; rc == 0 && i < (config->one_output ? 1 : 2); i++)
 			if ((rc = fd_pipe(ends, 0)) == 0) {
 				monitor->outputs[i] = ends[0];
 				stdio[1 + i] = ends[1];
 			}
+		if (rc == 0 && config->one_output && (stdio[2] = fcntl(stdio[1], F_DUPFD_CLOEXEC, 3)) < 0)
+			rc = -errno;
 	}
 	for (int i = 0; rc == 0 && i < 2; i++) {
-		if (!(attach_to & (i ? MONITOR_STDERR : MONITOR_STDOUT)) || (i && config->terminal))
+		if (!(attach_to & (i ? MONITOR_STDERR : MONITOR_STDOUT)) ||
+			(i && (config->terminal || config->one_output)))
 			continue;
 		if ((rc = fd_pipe(ends, 0)) == 0) {
 			*(i ? &client->error : &client->output) = ends[0];

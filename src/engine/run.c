@@ -28,6 +28,7 @@ static void forget(struct engine *engine, struct container *container)
 		return;
 	/* A monitor that was killed has left everything. */
 	launch_clean_lost(engine, container);
+	launch_remove_cgroup(container);
 	container_discard(engine, container, true, &ignored);
 	container_unlock(container);
 }

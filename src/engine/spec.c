@@ -217,6 +217,9 @@ static void build_mounts(struct arena *arena, const struct container_config *con
 		const struct spec_mount *mount = &system_mounts[i];
 		if (covered(config, mount->destination))
 			continue;
+		/* Without a namespace it would show the groups of all others. */
+		if (config->host_cgroups && !strcmp(mount->type, "cgroup"))
+			continue;
 		mounts[count] = *mount;
 		if (config->privileged)
 			mounts[count].attributes &= ~(uint64_t)RDONLY;
@@ -407,7 +410,8 @@ int spec_build(struct arena *arena, const struct container_config *config, const
 		.domainname = config->domainname,
 		.readonly = config->readonly_root,
 		.loopback = host->lonely && !ready,
-		.new_namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
+		.new_namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
+				  (config->host_cgroups ? 0 : CLONE_NEWCGROUP) |
 				  (own_network && !ready ? CLONE_NEWNET : 0),
 		.process =
 			{

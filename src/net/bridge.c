@@ -16,6 +16,10 @@
  * the IPv4 address, and the firewall lets in whole blocks of such triples ahead of time.
  * That the name is taken is how a clash of addresses shows: the next address is tried.
  *
+ * The classic dialect's network, bridge0, is the same on another bridge. Where the user has made
+ * that himself, and so has an address and rules for it, brig only plugs containers in: no table of
+ * brig's knows of it.
+ *
  * Interfaces are never deleted: they end with the namespace, and deleting one takes tens of
  * milliseconds.
  */
@@ -40,22 +44,41 @@
 #include "net/link.h"
 #include "net/strangers.h"
 
-#define NETWORK      "bridge"
-#define BRIDGE       "brig0"
 #define NETNS_COOKIE 71    /* SO_NETNS_COOKIE, Linux 5.14 */
 #define SET_UP_WAIT  10000 /* ms */
 #define LOOPBACK     1
 
+/* A network and its bridge. */
+struct kind {
+	const char *network;
+	const char *bridge;
+	/* The classic dialect's bridge: where it stands already it is its owner's, with his address and
+	 * his firewall; brig makes it, with this address, only where there is none. 0: always brig's
+	 * own, with a subnet that is free. */
+	uint32_t address;
+	unsigned prefix;
+};
+
+static const struct kind own_kind = {.network = "bridge", .bridge = "brig0"};
+static const struct kind classic_kind = {
+	.network = "bridge0", .bridge = "bridge0", .address = 10U << 24 | 1, .prefix = 24};
+
 struct host {
+	const struct kind *kind;
 	struct netlink route, filter;
 	int netns;
 	uint64_t cookie;
 };
 
-#define HOST_CLOSED                                                                                          \
+#define HOST_CLOSED(of)                                                                                      \
 	{                                                                                                    \
-		.route = NETLINK_CLOSED, .filter = NETLINK_CLOSED, .netns = -1                               \
+		.kind = (of), .route = NETLINK_CLOSED, .filter = NETLINK_CLOSED, .netns = -1                 \
 	}
+
+static const struct kind *kind_of(const char *network)
+{
+	return network && !strcmp(network, classic_kind.network) ? &classic_kind : &own_kind;
+}
 
 static void host_close(struct host *host)
 {
@@ -105,11 +128,13 @@ static int host_open(struct host *host, struct err *e)
 
 static bool in_place(struct host *host, const struct ipam *ipam)
 {
+	const char *bridge = host->kind->bridge;
 	uint32_t generation;
 
-	return ipam->network.bridge && link_index(host->route.fd, BRIDGE) == (int)ipam->network.bridge &&
-	       link_is_up(host->route.fd, BRIDGE) == 1 && link_forwarding(&host->route) == 1 &&
-	       firewall_generation(&host->filter, &generation) == 0 && generation == ipam->network.generation;
+	return ipam->network.bridge && link_index(host->route.fd, bridge) == (int)ipam->network.bridge &&
+	       link_is_up(host->route.fd, bridge) == 1 && link_forwarding(&host->route) == 1 &&
+	       (ipam->network.flags & IPAM_FOREIGN || (firewall_generation(&host->filter, &generation) == 0 &&
+							      generation == ipam->network.generation));
 }
 
 /* Setting up. */
@@ -185,24 +210,94 @@ static size_t read_name_servers(uint32_t *out, size_t room)
 	return count;
 }
 
-static int ensure_bridge(struct host *host, struct link *bridge, struct address_search *own, struct err *e)
+struct overlap {
+	uint32_t address, mask;
+	int bridge; /* what is its own does not count */
+	bool found;
+};
+
+static int take_overlap(void *context, const struct link_network *network)
+{
+	struct overlap *overlap = context;
+	uint32_t shorter;
+
+	if (!network) {
+		overlap->found = false;
+		return 0;
+	}
+	/* A default route, and what VPNs use in its place, lead everywhere. */
+	if (network->index == overlap->bridge || network->prefix < 8)
+		return 0;
+	shorter = overlap->mask & (network->prefix >= 32 ? ~0U : ~(~0U >> network->prefix));
+	overlap->found = overlap->found || !((network->address ^ overlap->address) & shorter);
+	return 0;
+}
+
+/* The classic address, which is fixed: laid over another network it would cut the host off from it. */
+static int take_classic_address(
+	struct host *host, const struct link *bridge, struct address_search *own, struct err *e)
+{
+	const struct kind *kind = host->kind;
+	struct overlap overlap = {
+		.address = kind->address, .mask = ~(~0U >> kind->prefix), .bridge = bridge->index};
+	int result = link_each_address(&host->route, take_overlap, &overlap);
+
+	if (result == 0 && !overlap.found)
+		result = link_each_route(&host->route, take_overlap, &overlap);
+	if (result < 0)
+		return err_errno(e, result, "cannot read the routes of this host");
+	if (overlap.found) {
+		err_set(e, ERR_CONFLICT, 0,
+			"the network 10.0.0.0/24 of the bridge %s is in use on this host already",
+			kind->bridge);
+		return err_hint(e,
+			"make the bridge with another one: ip link add %s type bridge; ip address add "
+			"ADDRESS/PREFIX dev %s; ip link set %s up",
+			kind->bridge, kind->bridge, kind->bridge);
+	}
+	own->address = kind->address;
+	own->prefix = kind->prefix;
+	return 0;
+}
+
+static int choose_address(
+	struct host *host, const struct link *bridge, struct address_search *own, struct err *e)
+{
+	uint32_t servers[8];
+
+	if (host->kind->address)
+		return take_classic_address(host, bridge, own, e);
+	size_t count = read_name_servers(servers, sizeof servers / sizeof *servers);
+	int result = ipam_choose_subnet(&host->route, servers, count, &own->address, &own->prefix);
+	if (result == -EADDRNOTAVAIL) {
+		err_set(e, ERR_CONFLICT, 0,
+			"every subnet that brig would take is in use on this host, so the bridge %s "
+			"has none",
+			bridge->name);
+		return err_hint(e, "give it one: ip address add ADDRESS/PREFIX dev %s", bridge->name);
+	}
+	return result < 0 ? err_errno(e, result, "cannot read the routes of this host") : 0;
+}
+
+/* Finds the bridge, or makes it. */
+static int find_bridge(struct host *host, struct link *bridge, struct err *e)
 {
 	NETLINK_ROOM(room, 512);
 	struct netlink_batch make = NETLINK_BATCH(room);
-	uint32_t servers[8];
+	const char *name = host->kind->bridge;
 	bool made = false;
-	int result = link_find(&host->route, BRIDGE, bridge);
+	int result = link_find(&host->route, name, bridge);
 
 	if (result == -ENODEV) {
 		uint8_t mac[6];
 		fd_random(mac, sizeof mac);
 		mac[0] = 0x02;
 		mac[1] = 0x42;
-		link_put_bridge(&make, BRIDGE, mac, 0);
+		link_put_bridge(&make, name, mac, 0);
 		result = netlink_run(&host->route, &make, NULL);
 		/* Somebody without our lock may have been faster. */
 		if (result == 0 || result == -EEXIST)
-			result = link_find(&host->route, BRIDGE, bridge);
+			result = link_find(&host->route, name, bridge);
 		made = true;
 	}
 	if (result == -EPERM) {
@@ -211,40 +306,47 @@ static int ensure_bridge(struct host *host, struct link *bridge, struct address_
 		return err_hint(e, "run it with --network none or --network host, or as root");
 	}
 	if (result < 0)
-		return err_errno(e, result, "cannot make the bridge %s", BRIDGE);
+		return err_errno(e, result, "cannot make the bridge %s", name);
 	if (strcmp(bridge->kind, "bridge") != 0) {
-		err_set(e, ERR_CONFLICT, 0, "the interface %s of this host is no bridge", BRIDGE);
-		return err_hint(e, "rename it: brig's default network is the bridge of that name");
+		err_set(e, ERR_CONFLICT, 0, "the interface %s of this host is no bridge", name);
+		return err_hint(
+			e, "rename it: brig's network %s is the bridge of that name", host->kind->network);
 	}
 	if (made)
-		set_bridge_sysctls(BRIDGE);
+		set_bridge_sysctls(name);
+	return 0;
+}
 
+static int ensure_bridge(struct host *host, struct link *bridge, struct address_search *own, bool *foreign,
+	struct buf *note, struct err *e)
+{
+	NETLINK_ROOM(room, 512);
+
+	if (find_bridge(host, bridge, e) < 0)
+		return -1;
+	/* The group says who made it, since it was made. */
+	*foreign = host->kind->address && bridge->group != LINK_GROUP_BRIDGE;
 	*own = (struct address_search){.index = bridge->index};
-	result = link_each_address(&host->route, take_bridge_address, own);
+	int result = link_each_address(&host->route, take_bridge_address, own);
 	if (result < 0)
 		return err_errno(e, result, "cannot read the addresses of this host");
 	bool addressed = own->address != 0;
-	if (!addressed) {
-		size_t count = read_name_servers(servers, sizeof servers / sizeof *servers);
-		result = ipam_choose_subnet(&host->route, servers, count, &own->address, &own->prefix);
-		if (result == -EADDRNOTAVAIL) {
-			err_set(e, ERR_CONFLICT, 0,
-				"every subnet that brig would take is in use on this host, so the bridge %s "
-				"has none",
-				BRIDGE);
-			return err_hint(e, "give it one: ip address add ADDRESS/PREFIX dev %s", BRIDGE);
-		}
-		if (result < 0)
-			return err_errno(e, result, "cannot read the routes of this host");
-	}
+	if (!addressed && choose_address(host, bridge, own, e) < 0)
+		return -1;
+	if (*foreign && addressed && bridge->up)
+		return 0;
 	struct netlink_batch up = NETLINK_BATCH(room);
 	if (!addressed)
 		link_put_address(&up, bridge->index, own->address, own->prefix);
-	link_put_bridge_rules(&up, bridge->index);
-	link_put_up(&up, bridge->index, LINK_GROUP_BRIDGE);
+	if (!*foreign)
+		link_put_bridge_rules(&up, bridge->index);
+	link_put_up(&up, bridge->index, *foreign ? bridge->group : LINK_GROUP_BRIDGE);
 	result = netlink_run(&host->route, &up, NULL);
 	if (result < 0 && result != -EEXIST)
-		return err_errno(e, result, "cannot bring up the bridge %s", BRIDGE);
+		return err_errno(e, result, "cannot bring up the bridge %s", bridge->name);
+	if (*foreign)
+		buf_printf(note, "the bridge %s was there without %s: changed that\n", bridge->name,
+			addressed ? "being up" : "an address");
 	return 0;
 }
 
@@ -375,9 +477,9 @@ static int ensure_firewall(
 		int result = firewall_generation(&host->filter, &generation);
 
 		if (result == 0)
-			result = strangers_pass(&host->filter, BRIDGE, first && round == 0, note);
+			result = strangers_pass(&host->filter, bridge->name, first && round == 0, note);
 		if (result == 0)
-			result = firewall_probe(&host->filter, BRIDGE, &probe);
+			result = firewall_probe(&host->filter, bridge->name, &probe);
 		if (result < 0)
 			return result;
 		bool ports = probe.ports || ipam->network.flags & IPAM_NO_SPOOF_CHECK;
@@ -404,22 +506,13 @@ static int ensure_firewall(
 	return -EAGAIN;
 }
 
-static int set_up(struct host *host, struct ipam *ipam, struct buf *note, struct err *e)
+static int set_up_firewall(struct host *host, struct ipam *ipam, const struct address_search *own,
+	struct buf *note, struct err *e)
 {
-	struct link bridge;
-	struct address_search own;
-
-	lock_host(host->netns);
-	if (ensure_bridge(host, &bridge, &own, e) < 0 || ensure_forwarding(host, note, e) < 0)
-		return -1;
-	if (ipam->network.gateway != own.address || ipam->network.prefix != own.prefix) {
-		int result = ipam_reset(ipam, own.address, own.prefix);
-		if (result < 0)
-			return err_errno(e, result, "cannot keep the state of network %s", NETWORK);
-	}
-	struct firewall_bridge wanted = {.address = own.address, .prefix = own.prefix};
-	memcpy(wanted.name, BRIDGE, sizeof BRIDGE);
+	struct firewall_bridge wanted = {.address = own->address, .prefix = own->prefix};
+	snprintf(wanted.name, sizeof wanted.name, "%s", host->kind->bridge);
 	int result = ensure_firewall(host, ipam, &wanted, note);
+
 	if (result == -EOPNOTSUPP || result == -EPROTONOSUPPORT) {
 		err_set(e, ERR_UNSUPPORTED, 0, "this kernel has no nf_tables, which bridge networks need");
 		return err_hint(e, "run it with --network none or --network host");
@@ -427,6 +520,30 @@ static int set_up(struct host *host, struct ipam *ipam, struct buf *note, struct
 	if (result < 0)
 		return err_set(e, ERR_SYSTEM, result, "cannot set up the firewall for containers%s%s",
 			host->filter.reason[0] ? ": " : "", host->filter.reason);
+	return 0;
+}
+
+static int set_up(struct host *host, struct ipam *ipam, struct buf *note, struct err *e)
+{
+	struct link bridge;
+	struct address_search own;
+	bool foreign;
+
+	lock_host(host->netns);
+	if (ensure_bridge(host, &bridge, &own, &foreign, note, e) < 0 || ensure_forwarding(host, note, e) < 0)
+		return -1;
+	if (ipam->network.gateway != own.address || ipam->network.prefix != own.prefix) {
+		int result = ipam_reset(ipam, own.address, own.prefix);
+		if (result < 0)
+			return err_errno(
+				e, result, "cannot keep the state of network %s", host->kind->network);
+	}
+	ipam->network.flags &= ~IPAM_FOREIGN;
+	/* Who made the bridge himself has rules for it, among which ours have no place. */
+	if (foreign)
+		ipam->network.flags |= IPAM_FOREIGN;
+	else if (set_up_firewall(host, ipam, &own, note, e) < 0)
+		return -1;
 	ipam->network.bridge = (uint32_t)bridge.index;
 	flock(host->netns, LOCK_UN);
 	return 0;
@@ -436,8 +553,10 @@ static int set_up(struct host *host, struct ipam *ipam, struct buf *note, struct
 
 static int open_leases(const struct host *host, int run_root, struct ipam *ipam, struct err *e)
 {
-	struct ipam_place place = {
-		.run_root = run_root, .netns = host->netns, .cookie = host->cookie, .network = NETWORK};
+	struct ipam_place place = {.run_root = run_root,
+		.netns = host->netns,
+		.cookie = host->cookie,
+		.network = host->kind->network};
 	return ipam_open(&place, ipam, e);
 }
 
@@ -470,11 +589,12 @@ static int claim_address(struct host *host, const struct net_request *request, u
 	if (result == -EADDRINUSE)
 		return err_set(e, ERR_CONFLICT, 0, "the address %u.%u.%u.%u is taken, or not in network %s",
 			request->address >> 24, request->address >> 16 & 255, request->address >> 8 & 255,
-			request->address & 255, NETWORK);
+			request->address & 255, host->kind->network);
 	if (result == -ENOSPC)
-		return err_set(e, ERR_NO_SPACE, 0, "network %s has no free address left", NETWORK);
+		return err_set(
+			e, ERR_NO_SPACE, 0, "network %s has no free address left", host->kind->network);
 	if (result == 0 && !ipam_block_allowed(&ipam, claim->address) &&
-		!(ipam.network.flags & IPAM_NO_SPOOF_CHECK)) {
+		!(ipam.network.flags & (IPAM_NO_SPOOF_CHECK | IPAM_FOREIGN))) {
 		result = firewall_allow(&host->filter, ipam_block_first(&ipam, claim->address), IPAM_BLOCK);
 		/* That was one generation more; had somebody else changed something too, it would
 		 * be two, and the next attach looks at everything again. */
@@ -484,7 +604,7 @@ static int claim_address(struct host *host, const struct net_request *request, u
 			result = ipam_save(&ipam);
 	}
 	if (result < 0)
-		return err_errno(e, result, "cannot take an address in network %s", NETWORK);
+		return err_errno(e, result, "cannot take an address in network %s", host->kind->network);
 	claim->gateway = ipam.network.gateway;
 	claim->prefix = ipam.network.prefix;
 	claim->bridge = (int)ipam.network.bridge;
@@ -534,12 +654,13 @@ static void write_address(uint32_t address, char out[16])
 		address & 255);
 }
 
-static void fill_attachment(const struct claim *claim, const char *interface, struct net_attachment *out)
+static void fill_attachment(
+	const struct kind *kind, const struct claim *claim, const char *interface, struct net_attachment *out)
 {
 	uint8_t mac[6];
 
 	snprintf(out->interface, sizeof out->interface, "%s", interface);
-	memcpy(out->bridge, BRIDGE, sizeof BRIDGE);
+	snprintf(out->bridge, sizeof out->bridge, "%s", kind->bridge);
 	firewall_port_name(claim->address, out->host_interface);
 	firewall_port_mac(claim->address, mac);
 	snprintf(out->mac, sizeof out->mac, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
@@ -561,7 +682,7 @@ static void give_back(const struct host *host, int run_root, const struct claim 
 static int bridge_attach(const struct net_request *request, struct net_attachment *out, struct err *e)
 {
 	const char *interface = request->interface ? request->interface : "eth0";
-	auto_host struct host host = HOST_CLOSED;
+	auto_host struct host host = HOST_CLOSED(kind_of(request->network));
 	auto_inside struct inside inside = INSIDE_CLOSED;
 	struct claim claim = {0};
 
@@ -581,7 +702,7 @@ static int bridge_attach(const struct net_request *request, struct net_attachmen
 	}
 	if (result == -EEXIST)
 		err_set(e, ERR_CONFLICT, 0, "the addresses of network %s are in use by another run root",
-			NETWORK);
+			host.kind->network);
 	else if (result < 0)
 		err_errno(e, result, "cannot make the container's interface%s%s",
 			host.route.reason[0] ? ": " : "", host.route.reason);
@@ -591,13 +712,13 @@ static int bridge_attach(const struct net_request *request, struct net_attachmen
 		give_back(&host, request->run_root, &claim);
 		return -1;
 	}
-	fill_attachment(&claim, interface, out);
+	fill_attachment(host.kind, &claim, interface, out);
 	return 0;
 }
 
 static int bridge_detach(const struct net_release *release, struct err *e)
 {
-	auto_host struct host host = HOST_CLOSED;
+	auto_host struct host host = HOST_CLOSED(kind_of(release->network));
 	auto_ipam struct ipam ipam = IPAM_CLOSED;
 	uint8_t id[IPAM_ID_SIZE];
 	struct in_addr address;
@@ -620,7 +741,7 @@ static int bridge_detach(const struct net_release *release, struct err *e)
 static int bridge_adopt(
 	const struct net_request *request, const char *pool_id, struct net_attachment *got, struct err *e)
 {
-	auto_host struct host host = HOST_CLOSED;
+	auto_host struct host host = HOST_CLOSED(kind_of(request->network));
 	auto_ipam struct ipam ipam = IPAM_CLOSED;
 	uint8_t from[IPAM_ID_SIZE], to[IPAM_ID_SIZE];
 	struct in_addr address;
@@ -658,9 +779,9 @@ static bool is_dead(void *context, const uint8_t id[IPAM_ID_SIZE], uint32_t addr
 	return sweep->dead(sweep->context, text);
 }
 
-static int bridge_sweep(int run_root, net_dead_fn *dead, void *context, struct err *e)
+static int sweep_kind(const struct kind *kind, int run_root, net_dead_fn *dead, void *context, struct err *e)
 {
-	auto_host struct host host = HOST_CLOSED;
+	auto_host struct host host = HOST_CLOSED(kind);
 	auto_ipam struct ipam ipam = IPAM_CLOSED;
 	struct sweep sweep = {.dead = dead, .context = context};
 	auto_close int folder = fd_open(run_root, "net", O_RDONLY | O_DIRECTORY, 0);
@@ -671,16 +792,60 @@ static int bridge_sweep(int run_root, net_dead_fn *dead, void *context, struct e
 	if (host_open(&host, e) < 0 || open_leases(&host, run_root, &ipam, e) < 0)
 		return -1;
 	int freed = ipam_sweep(&ipam, is_dead, &sweep);
-	return freed < 0 ? err_errno(e, freed, "cannot sweep the addresses of network %s", NETWORK) : freed;
+	return freed < 0 ? err_errno(e, freed, "cannot sweep the addresses of network %s", kind->network)
+			 : freed;
+}
+
+static int bridge_sweep(int run_root, net_dead_fn *dead, void *context, struct err *e)
+{
+	return sweep_kind(&own_kind, run_root, dead, context, e);
+}
+
+static int classic_sweep(int run_root, net_dead_fn *dead, void *context, struct err *e)
+{
+	return sweep_kind(&classic_kind, run_root, dead, context, e);
+}
+
+static int set_up_kind(const struct kind *kind, int run_root, struct buf *note, struct err *e)
+{
+	auto_host struct host host = HOST_CLOSED(kind);
+	auto_ipam struct ipam ipam = IPAM_CLOSED;
+
+	if (host_open(&host, e) < 0 || open_leases(&host, run_root, &ipam, e) < 0 ||
+		set_up(&host, &ipam, note, e) < 0)
+		return -1;
+	int result = ipam_save(&ipam);
+	return result < 0 ? err_errno(e, result, "cannot keep the state of network %s", kind->network) : 0;
+}
+
+static int bridge_set_up(int run_root, struct buf *note, struct err *e)
+{
+	return set_up_kind(&own_kind, run_root, note, e);
+}
+
+static int classic_set_up(int run_root, struct buf *note, struct err *e)
+{
+	return set_up_kind(&classic_kind, run_root, note, e);
 }
 
 const struct net_driver net_bridge_driver = {
-	.name = NETWORK,
+	.name = "bridge",
 	.kind = NET_BRIDGE,
 	.about = "an interface on brig's own bridge, and out through the host",
+	.set_up = bridge_set_up,
 	.attach = bridge_attach,
 	.detach = bridge_detach,
 	.sweep = bridge_sweep,
 	.pooled = true,
 	.adopt = bridge_adopt,
+};
+
+const struct net_driver net_classic_driver = {
+	.name = "bridge0",
+	.kind = NET_BRIDGE,
+	.about = "an interface on bridge0, the bridge of the classic dialect, be it the user's own",
+	.set_up = classic_set_up,
+	.attach = bridge_attach,
+	.detach = bridge_detach,
+	.sweep = classic_sweep,
 };

@@ -15,6 +15,8 @@ struct net_driver {
 	const char *about;
 	int (*attach)(const struct net_request *request, struct net_attachment *out, struct err *e);
 	int (*detach)(const struct net_release *release, struct err *e);
+	/* Makes what the host needs for the network, without a container; may be NULL. */
+	int (*set_up)(int run_root, struct buf *note, struct err *e);
 	/* Whether namespaces of this kind are made ahead of time, and for one that was: takes what
 	 * it holds over from the pool's id, after a look that all of it still stands. */
 	bool pooled;
@@ -31,6 +33,7 @@ const struct net_driver *net_driver_find(const char *network, struct err *e);
 const struct net_driver *net_driver_at(size_t n);
 
 extern const struct net_driver net_bridge_driver;
+extern const struct net_driver net_classic_driver;
 extern const struct net_driver net_none_driver;
 extern const struct net_driver net_host_driver;
 

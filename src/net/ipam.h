@@ -35,6 +35,7 @@ struct ipam_network {
 };
 
 #define IPAM_NO_SPOOF_CHECK 1u /* the kernel has no bridge family of nf_tables */
+#define IPAM_FOREIGN        2u /* the bridge is somebody else's: without a part in brig's tables */
 
 struct ipam {
 	int fd;

@@ -8,6 +8,7 @@
 
 static const struct net_driver *const drivers[] = {
 	&net_bridge_driver,
+	&net_classic_driver,
 	&net_none_driver,
 	&net_host_driver,
 };
@@ -22,7 +23,7 @@ const struct net_driver *net_driver_find(const char *network, struct err *e)
 	}
 	char clean[128];
 	err_set(e, ERR_NOT_FOUND, 0, "network %s not found", err_sanitize(clean, sizeof clean, network));
-	err_hint(e, "the networks are bridge (the default), none and host");
+	err_hint(e, "the networks are bridge (the default), bridge0, none and host");
 	return NULL;
 }
 
@@ -61,6 +62,14 @@ int net_detach(const struct net_release *release, struct err *e)
 	if (!driver)
 		return -1;
 	return driver->detach ? driver->detach(release, e) : 0;
+}
+
+int net_set_up(int run_root, const char *network, struct buf *note, struct err *e)
+{
+	const struct net_driver *driver = net_driver_find(network, e);
+	if (!driver)
+		return -1;
+	return driver->set_up ? driver->set_up(run_root, note, e) : 0;
 }
 
 struct sweep {

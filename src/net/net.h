@@ -64,6 +64,26 @@ struct net_attachment {
  * rights over it. ERR_UNSUPPORTED for a bridge without the right to make one. */
 int net_attach(const struct net_request *request, struct net_attachment *out, struct err *e);
 
+/* Makes the host's part of a network (its bridge, forwarding, the firewall's) before there is a
+ * container. Appends what was changed to note, in lines. */
+int net_set_up(int run_root, const char *network, struct buf *note, struct err *e);
+
+/* How a host's network stands, with a look at one bridge; changes nothing. */
+struct net_look {
+	bool nf_tables;     /* the kernel has them, and we may ask */
+	bool forwarding;    /* IPv4's */
+	bool forward_drops; /* somebody's firewall drops what it is not told to forward: */
+	char droppers[160]; /* these chains */
+	bool translates;    /* and somebody other than brig changes addresses on the way out */
+	struct {
+		bool exists, is_bridge, up;
+		bool ours;        /* brig made it */
+		char address[16]; /* "" none */
+		unsigned prefix;
+	} bridge;
+};
+int net_look(const char *bridge, struct net_look *out, struct err *e);
+
 struct net_release {
 	int run_root;
 	const char *network;

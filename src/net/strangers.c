@@ -39,7 +39,8 @@
 
 struct survey {
 	bool forward, docker_user;
-	bool drops; /* FORWARD's policy */
+	bool drops;      /* FORWARD's policy */
+	bool translates; /* a chain of type nat, not brig's, with rules */
 	unsigned rules;
 	struct buf others; /* other tables whose forward chain drops by policy */
 };
@@ -68,6 +69,10 @@ static int take_chain(void *context, const struct nlmsghdr *message, unsigned in
 		hook_number = netlink_get_be32(&number, UINT32_MAX);
 	if (netlink_find(list, NFTA_CHAIN_POLICY, &policy))
 		verdict = netlink_get_be32(&policy, NFT_VERDICT_ACCEPT);
+	if (hook_number == NFT_HOOK_POSTROUTING && netlink_find(list, NFTA_CHAIN_TYPE, &number) &&
+		netlink_text_is(&number, "nat") && strcmp(table_name, "brig") != 0 &&
+		netlink_find(list, NFTA_CHAIN_USE, &number) && netlink_get_be32(&number, 0) > 0)
+		survey->translates = true;
 
 	if (family == NFT_FAMILY_IPV4 && !strcmp(table_name, "filter") &&
 		!strcmp(chain_name, "DOCKER-USER")) {
@@ -263,14 +268,34 @@ static int pass_legacy(const char *bridge, struct buf *note)
 	return 0;
 }
 
-int strangers_pass(struct netlink *nl, const char *bridge, bool first, struct buf *note)
+static int look_around(struct netlink *nl, struct survey *survey)
 {
 	NETLINK_ROOM(room, 64);
 	struct netlink_batch batch = NETLINK_BATCH(room);
-	struct survey survey = {0};
 
 	nft_message(&batch, NFT_MSG_GETCHAIN, NLM_F_DUMP, AF_UNSPEC);
-	int result = netlink_dump(nl, &batch, take_chain, &survey);
+	return netlink_dump(nl, &batch, take_chain, survey);
+}
+
+int strangers_view(struct netlink *nl, struct strangers_view *out)
+{
+	struct survey survey = {0};
+	int result = look_around(nl, &survey);
+
+	*out = (struct strangers_view){
+		.drops = survey.drops || survey.others.length > 0, .translates = survey.translates};
+	snprintf(out->droppers, sizeof out->droppers, "%s%s%s", survey.drops ? "ip filter FORWARD" : "",
+		survey.drops && survey.others.length ? ", " : "",
+		survey.others.length ? survey.others.data : "");
+	buf_free(&survey.others);
+	return result;
+}
+
+int strangers_pass(struct netlink *nl, const char *bridge, bool first, struct buf *note)
+{
+	struct survey survey = {0};
+	int result = look_around(nl, &survey);
+
 	if (result == 0 && (survey.docker_user || (survey.forward && (survey.drops || survey.rules))))
 		result = pass_nft(nl, bridge, &survey, note);
 	if (survey.others.length && first)

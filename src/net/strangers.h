@@ -21,6 +21,14 @@
  * is in use. Returns 0, or -errno where rules that are needed could not be put in. */
 int strangers_pass(struct netlink *nl, const char *bridge, bool first, struct buf *note);
 
+/* What stands there, changed nothing. */
+struct strangers_view {
+	bool drops;         /* some chain for forwarding drops by its policy */
+	char droppers[160]; /* which: "ip filter FORWARD, inet firewall forward" */
+	bool translates;    /* somebody, not brig, has rules that change addresses on the way out */
+};
+int strangers_view(struct netlink *nl, struct strangers_view *out);
+
 /* Whether this network namespace uses the legacy iptables' filter table: its changes are
  * seen by no generation. */
 bool strangers_legacy(void);

@@ -38,6 +38,15 @@ static void find_helper(char path[PATH_ROOM])
 	snprintf(path, PATH_ROOM, "%s/brig-net", BRIG_LIBEXECDIR);
 }
 
+bool net_client_locate(char *path, size_t size)
+{
+	char found[PATH_ROOM];
+
+	find_helper(found);
+	snprintf(path, size, "%s", found);
+	return faccessat(AT_FDCWD, found, X_OK, 0) == 0;
+}
+
 /* The proxy settings of our own environment, and nothing else. */
 static void clean_environment(
 	char *const environment[], const char *out[], size_t room, char *http_proxy, size_t http_proxy_size)

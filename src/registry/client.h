@@ -23,6 +23,9 @@ struct net_client {
 /* A client that was not started, which net_client_stop takes too. */
 #define NET_CLIENT_NONE ((struct net_client){.socket = -1, .pidfd = -1})
 
+/* The path of brig-net; false where there is no such program. */
+bool net_client_locate(char *path, size_t size);
+
 /* Starts brig-net: the one beside this program, else the one in libexec. */
 int net_client_start(struct net_client *client, struct err *e);
 /* Ends it, whatever it is doing. */

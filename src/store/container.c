@@ -270,14 +270,15 @@ static bool name_taken(const struct containers *containers, const char *name)
 }
 
 /* ps_NNNNN with five digits, six when those run out. */
-static void new_name(const struct containers *containers, char name[CONTAINER_NAME])
+static void new_name(
+	const struct containers *containers, bool (*taken)(const char *name), char name[CONTAINER_NAME])
 {
 	uint32_t random;
 	for (int attempt = 0;; attempt++) {
 		fd_random(&random, sizeof random);
 		unsigned low = attempt < 64 ? 10000 : 100000, range = attempt < 64 ? NUMBERS : 10 * NUMBERS;
 		snprintf(name, CONTAINER_NAME, "ps_%u", low + random % range);
-		if (!name_taken(containers, name))
+		if (!name_taken(containers, name) && !(taken && taken(name)))
 			return;
 	}
 }
@@ -411,7 +412,7 @@ int container_claim(struct containers *containers, const struct container_claim 
 		}
 		memcpy(identity->name, claim->name, strlen(claim->name) + 1);
 	} else {
-		new_name(containers, identity->name);
+		new_name(containers, claim->taken, identity->name);
 	}
 	for (slot = 0; slot < containers->count; slot++)
 		if (containers->records[slot].status.state == CONTAINER_FREE &&
@@ -431,6 +432,8 @@ int container_claim(struct containers *containers, const struct container_claim 
 	clock_gettime(CLOCK_REALTIME, &now);
 	identity->created = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	identity->flags = claim->flags;
+	if (claim->own_cgroup)
+		snprintf(identity->cgroup, sizeof identity->cgroup, "%.15s", identity->name);
 	snprintf(identity->image, sizeof identity->image, "%s", claim->image ? claim->image : "");
 	snprintf(identity->command, sizeof identity->command, "%s", claim->command ? claim->command : "");
 	container->record.status.state = CONTAINER_CREATING;

@@ -66,7 +66,10 @@ struct container_identity {
 	char name[CONTAINER_NAME]; /* "" while it is removed */
 	char image[119];           /* as the user gave it, cut */
 	char command[64];          /* the words joined, cut */
-	char padding[24];
+	/* Its cgroup, from the top of each hierarchy, which stays until rm; "": brig/ID, which goes
+	 * when it ends. */
+	char cgroup[16];
+	char padding[8];
 };
 
 /* How it is. */
@@ -128,6 +131,9 @@ struct container_claim {
 	const char *command;
 	uint32_t flags;
 	bool durable;
+	bool own_cgroup; /* called after its name, which is a new one */
+	/* Whether a new ps_NNNNN is taken outside this store; NULL: it is not. */
+	bool (*taken)(const char *name);
 };
 int container_claim(struct containers *containers, const struct container_claim *claim,
 	struct container *container, struct err *e);

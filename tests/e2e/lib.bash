@@ -190,3 +190,18 @@ outside_serve() {
 		socat "TCP-LISTEN:$1,fork,reuseaddr" "SYSTEM:echo '$2'" 3>&- &
 	wait_until 5 outside socat -u OPEN:/dev/null "TCP:127.0.0.1:$1"
 }
+
+# private_var: an empty /var of this pretend host's own, but for the tests' folders and cache.
+private_var() {
+	local kept
+	for kept in tmp cache; do
+		mkdir -p /run/kept/$kept
+		mount --bind /var/$kept /run/kept/$kept
+	done
+	mount -t tmpfs tmpfs /var
+	mkdir /var/lib
+	for kept in tmp cache; do
+		mkdir /var/$kept
+		mount --move /run/kept/$kept /var/$kept
+	done
+}

@@ -381,6 +381,23 @@ static int btrfs_rootfs_commit(
 	return 0;
 }
 
+static int btrfs_volume_create(struct store *store, int folder, struct err *e)
+{
+	return make_tree(store, NULL, folder, "_data", e);
+}
+
+static int btrfs_volume_remove(struct store *store, int folder, struct err *e)
+{
+	struct stat st;
+
+	/* One that was made by brig before volumes were subvolumes is a folder like any other. */
+	if (fstatat(folder, "_data", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino != ROOT_INODE) {
+		int rc = fd_remove_tree(folder, "_data");
+		return rc < 0 ? err_errno(e, rc, "cannot remove a volume's folder in %s", store->path) : 0;
+	}
+	return remove_subvolume(store, folder, "_data", e);
+}
+
 const struct store_driver driver_btrfs = {
 	.name = "btrfs",
 	.whiteouts = UNPACK_WHITEOUTS_APPLY,
@@ -392,4 +409,6 @@ const struct store_driver driver_btrfs = {
 	.rootfs_mount = btrfs_rootfs_mount,
 	.rootfs_remove = btrfs_rootfs_remove,
 	.rootfs_commit = btrfs_rootfs_commit,
+	.volume_create = btrfs_volume_create,
+	.volume_remove = btrfs_volume_remove,
 };

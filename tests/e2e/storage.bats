@@ -428,6 +428,17 @@ story_unmounted() {
 	assert_store_empty
 }
 
+@test "btrfs: a volume is a subvolume" {
+	on btrfs
+	need_layers
+	assert_run 0 brig volume create kept
+	assert_match "$(btrfs subvolume list "$disk")" 'volumes/kept/_data'
+	assert_run 0 brig run --rm --network none -v kept:/kept layers:1 sh -c 'echo 1 >/kept/file'
+	assert_equal "$(brig run --rm --network none -v kept:/kept layers:1 cat /kept/file)" 1
+	assert_run 0 brig volume rm kept
+	assert_equal "$(btrfs subvolume list "$disk" | grep -c volumes/)" 0
+}
+
 # No step costs more for a larger image: the driver calls the kernel as often for both.
 @test "btrfs: making and removing a container does not grow with the image" {
 	on btrfs

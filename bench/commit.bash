@@ -20,7 +20,6 @@ import_many() {
 		many_image=$("$BRIG" init "$tree" 2>>"$work/stderr" | sed 's/Created: //')
 		;;
 	docker)
-		docker_stop
 		docker_start "$disk/docker" || return 1
 		command=$docker
 		$docker import "$tree.tar" many >/dev/null 2>>"$work/stderr"
@@ -40,6 +39,7 @@ section_commit() {
 		make_many "$count"
 		for peer in brig docker podman; do
 			has $peer || continue
+			docker_stop
 			fresh_disk "$disk" || { skip "commit: no loop device"; return; }
 			import_many $peer || { skip "commit: $peer has no image of $count files"; continue; }
 			declare -A walls=() cpus=()

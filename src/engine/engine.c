@@ -111,6 +111,14 @@ int engine_open(struct engine *engine, enum engine_access access, struct err *e)
 	return 0;
 }
 
+void engine_moved(struct engine *engine)
+{
+	engine->arena = NULL;
+	engine->config = NULL;
+	engine->store.dataset = NULL;
+	engine->containers.remove_context = &engine->store;
+}
+
 void engine_close(struct engine *engine)
 {
 	containers_close(&engine->containers);

@@ -35,6 +35,8 @@ enum engine_access {
  * by the caller. */
 int engine_open(struct engine *engine, enum engine_access access, struct err *e);
 void engine_close(struct engine *engine);
+/* After an open engine was copied to another place, which outlives its arena and configuration. */
+void engine_moved(struct engine *engine);
 
 /* Opens the run root, made where it is missing. */
 int engine_run_root(struct engine *engine, struct err *e);

@@ -310,8 +310,7 @@ static void shrink(struct monitor *monitor)
 	struct arena *arena = monitor->engine->arena;
 
 	monitor->kept_engine = *monitor->engine;
-	monitor->kept_engine.arena = NULL;
-	monitor->kept_engine.config = NULL;
+	engine_moved(&monitor->kept_engine);
 	monitor->kept_config = (struct container_config){
 		.terminal = monitor->config->terminal,
 		.open_stdin = monitor->config->open_stdin,

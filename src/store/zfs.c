@@ -73,6 +73,16 @@ static const char *full(char out[DATASET], const struct store *store, const char
 	return out;
 }
 
+/* Waits for a lock, which goes with the descriptor. 0 or -errno. */
+static int lock(int folder)
+{
+	while (flock(folder, LOCK_EX) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
 /* *reason may be NULL. A pool that is gone is told from a dataset that is. */
 static int run(const struct store *store, int holds, const char *const *words, struct buf *out,
 	enum zfs_reason *reason, struct err *e)
@@ -82,6 +92,11 @@ static int run(const struct store *store, int holds, const char *const *words, s
 	enum zfs_reason why;
 	struct err missing;
 
+	/* zfs-fuse mixes up mounts that are made at the same time, and then answers nobody. */
+	auto_close int turn =
+		zfs->fuse ? fd_open(store->root, "zfs.lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600) : -1;
+	if (turn >= 0)
+		lock(turn);
 	int rc = zfs_run(words, zfs->pool, holds, out, &why, e);
 	if (rc < 0 && why == ZFS_MISSING && zfs_run(look, zfs->pool, -1, NULL, NULL, &missing) < 0) {
 		why = ZFS_FAILED;
@@ -121,17 +136,6 @@ static int read_name(int folder, char name[NAME])
 	return 0;
 }
 
-/* Waits for a program that somebody who was killed has started. A stage's own descriptor has the
- * lock already. It goes with the descriptor. */
-static int lock(int folder)
-{
-	while (flock(folder, LOCK_EX) < 0) {
-		if (errno != EINTR)
-			return -errno;
-	}
-	return 0;
-}
-
 static int new_name(struct store *store, int folder, char name[NAME], struct err *e)
 {
 	uint64_t random;
@@ -141,6 +145,7 @@ static int new_name(struct store *store, int folder, char name[NAME], struct err
 	snprintf(name, NAME, "brig-%016llx", (unsigned long long)random);
 	snprintf(line, sizeof line, "%s\n", name);
 	auto_close int fd = fd_open(folder, "dataset", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	/* Who removes waits for the program, which holds this lock too. A stage's own descriptor has it. */
 	int rc = fd < 0 ? fd : lock(folder);
 	if (rc == 0)
 		rc = fd_write_full(fd, line, strlen(line));

@@ -167,7 +167,7 @@ Loaded image: hand:1"
 	fresh_store
 	printf '[storage]\ndriver = copy\n' >"$BRIG_TEST_DIR/conf"
 	assert_run 0 brig --config "$BRIG_TEST_DIR/conf" load -i "$(export_fixture layers docker-archive:layers:1)"
-	assert_equal "$(cat "$BRIG_ROOT/driver")" copy
+	assert_equal "$(head -n 1 "$BRIG_ROOT/driver")" copy
 	assert_run 0 brig --config "$BRIG_TEST_DIR/conf" run --rm --network none layers:1 cat /data/gone/again
 	assert_equal "$output" back
 	assert_no_staging

@@ -381,6 +381,23 @@ static int btrfs_rootfs_commit(
 	return 0;
 }
 
+static int btrfs_volume_create(struct store *store, int folder, struct err *e)
+{
+	return make_tree(store, NULL, folder, "_data", e);
+}
+
+static int btrfs_volume_remove(struct store *store, int folder, struct err *e)
+{
+	enum { TOP = 256 /* the inode of each subvolume's top */ };
+	struct stat st;
+
+	/* What somebody has put in its place is removed file by file. */
+	if (fstatat(folder, "_data", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		(!S_ISDIR(st.st_mode) || st.st_ino != TOP))
+		return 0;
+	return remove_subvolume(store, folder, "_data", e);
+}
+
 const struct store_driver driver_btrfs = {
 	.name = "btrfs",
 	.whiteouts = UNPACK_WHITEOUTS_APPLY,
@@ -392,4 +409,6 @@ const struct store_driver driver_btrfs = {
 	.rootfs_mount = btrfs_rootfs_mount,
 	.rootfs_remove = btrfs_rootfs_remove,
 	.rootfs_commit = btrfs_rootfs_commit,
+	.volume_create = btrfs_volume_create,
+	.volume_remove = btrfs_volume_remove,
 };

@@ -390,11 +390,10 @@ static int btrfs_volume_remove(struct store *store, int folder, struct err *e)
 {
 	struct stat st;
 
-	/* One that was made by brig before volumes were subvolumes is a folder like any other. */
-	if (fstatat(folder, "_data", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino != ROOT_INODE) {
-		int rc = fd_remove_tree(folder, "_data");
-		return rc < 0 ? err_errno(e, rc, "cannot remove a volume's folder in %s", store->path) : 0;
-	}
+	/* What somebody has put in its place is removed file by file. */
+	if (fstatat(folder, "_data", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		(!S_ISDIR(st.st_mode) || st.st_ino != ROOT_INODE))
+		return 0;
 	return remove_subvolume(store, folder, "_data", e);
 }
 

@@ -292,29 +292,41 @@ again() {
 	story volume removed brig volume prune -af
 }
 
-@test "volumes that are filled, and those that go with their container" {
+# The tiny image with a folder that fills a volume.
+need_seeded() {
 	mkdir -p "$BRIG_TEST_DIR/tiny/seed"
 	seq 4 | while read -r i; do echo "$i" >"$BRIG_TEST_DIR/tiny/seed/$i"; done
-	brig rmi -f tiny:1 >/dev/null 2>&1 || true
-	# All of it, whoever was killed at it; and no other volume is left.
-	filled() {
-		assert_run 0 brig run --rm --network none -v crashed:/seed -v /other tiny:1 sh -c 'cd /seed; for i in *; do read -r x <$i; echo $x; done'
-		assert_equal "$output" $'1\n2\n3\n4'
-		assert_equal "$(brig volume ls -q)" crashed
-	}
+	[[ -e $BRIG_TEST_DIR/seeded ]] || brig rmi -f tiny:1 >/dev/null 2>&1 || true
+	touch "$BRIG_TEST_DIR/seeded"
+	need_tiny
+}
+# All of it, whoever was killed at it; and no other volume is left.
+filled() {
+	assert_run 0 brig run --rm --network none -v crashed:/seed -v /other tiny:1 sh -c 'cd /seed; for i in *; do read -r x <$i; echo $x; done'
+	assert_equal "$output" $'1\n2\n3\n4'
+	assert_equal "$(brig volume ls -q)" crashed
+}
+without_anonymous() {
+	if [[ -n $(brig ps -a -q -f name=crashed) ]]; then
+		assert_run 0 brig start -a crashed
+		assert_run 0 brig rm -v crashed
+	fi
+	filled
+}
+
+@test "run --rm with a volume that is filled and one that goes" {
+	story need_seeded filled brig run --rm --network none -v /anon -v crashed:/seed tiny:1 true
+}
+
+@test "create with a volume that is filled and one that goes" {
+	story need_seeded without_anonymous brig create --network none --name crashed -v /anon -v crashed:/seed tiny:1 true
+}
+
+@test "rm -v" {
 	stopped_one() {
-		need_tiny
+		need_seeded
 		brig create --network none --name crashed -v /anon -v crashed:/seed tiny:1 true >/dev/null
 	}
-	without_anonymous() {
-		if [[ -n $(brig ps -a -q -f name=crashed) ]]; then
-			assert_run 0 brig start -a crashed
-			assert_run 0 brig rm -v crashed
-		fi
-		filled
-	}
-	story need_tiny filled brig run --rm --network none -v /anon -v crashed:/seed tiny:1 true
-	story need_tiny without_anonymous brig create --network none --name crashed -v /anon -v crashed:/seed tiny:1 true
 	story stopped_one without_anonymous brig rm -v crashed
 }
 

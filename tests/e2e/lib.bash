@@ -95,9 +95,10 @@ assert_nothing_left() {
 	assert_equal "$(brig ps -a -q)" "" "containers are left"
 }
 
-# wait_until SECONDS COMMAND …: retries until it succeeds.
+# wait_until SECONDS COMMAND …: retries until it succeeds. BRIG_TEST_PATIENCE multiplies the
+# time on a machine that is slow (an emulated one).
 wait_until() {
-	local deadline=$((SECONDS + $1))
+	local deadline=$((SECONDS + $1 * ${BRIG_TEST_PATIENCE:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < deadline)) || { fail "never came true: $*"; return 1; }

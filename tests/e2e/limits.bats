@@ -43,12 +43,22 @@ limited() { # OPTIONS …: a container of the name box
 		assert_equal "$(value box memory memory.soft_limit_in_bytes)" $((32 << 20))
 	else
 		assert_equal "$(value box memory memory.max)" $((64 << 20))
+		assert_equal "$(value box memory memory.swap.max)" $((64 << 20)) # swap alone
+		limited -m 64m --memory-swap 96m
+		assert_equal "$(value box memory memory.swap.max)" $((32 << 20))
+		limited -m 64m --memory-swap -1
+		assert_equal "$(value box memory memory.swap.max)" max
+		limited -m 64m --memory-reservation 32m
+		assert_equal "$(value box memory memory.low)" $((32 << 20))
 	fi
 	assert_equal "$(brig inspect -f '{{.HostConfig.Memory}}' box)" $((64 << 20))
 }
 
 @test "--cpus, --cpu-quota, --cpu-period and --cpu-shares" {
-	v1 || skip "cgroup v1's files"
+	if ! v1; then
+		cpu_on_v2
+		return
+	fi
 	limited --cpus 0.5
 	assert_equal "$(value box cpu cpu.cfs_quota_us)/$(value box cpu cpu.cfs_period_us)" 50000/100000
 	assert_equal "$(brig inspect -f '{{.HostConfig.NanoCpus}}' box)" 500000000
@@ -62,6 +72,34 @@ limited() { # OPTIONS …: a container of the name box
 	assert_equal "$(value box cpu cpu.shares)" 512
 	limited -c 2
 	assert_equal "$(value box cpu cpu.shares)" 2
+}
+
+# The same in version 2's words: quota and period in one file, and a weight for the shares.
+cpu_on_v2() {
+	limited --cpus 0.5
+	assert_equal "$(value box cpu cpu.max)" '50000 100000'
+	assert_equal "$(value box cpu cpu.weight)" 100
+	assert_equal "$(brig inspect -f '{{.HostConfig.NanoCpus}}' box)" 500000000
+	limited --cpus 1.25 -c 512
+	assert_equal "$(value box cpu cpu.max)" '125000 100000'
+	assert_equal "$(value box cpu cpu.weight)" 59
+	limited --cpu-period 50000 --cpu-quota 20000 -c 2
+	assert_equal "$(value box cpu cpu.max)" '20000 50000'
+	assert_equal "$(value box cpu cpu.weight)" 1
+}
+
+@test "--cpus holds: who wants a processor gets its share of one" {
+	local before
+	limited --cpus 0.2
+	brig exec -d box sh -c 'while :; do :; done'
+	before=$(throttled)
+	wait_until 10 more_throttled "$before"
+}
+throttled() { # how often the container was held back
+	value box cpu cpu.stat | sed -n 's/^nr_throttled //p'
+}
+more_throttled() {
+	(($(throttled) > $1 + 3))
 }
 
 @test "--cpuset-cpus" {

@@ -5,11 +5,13 @@
 load ../e2e/lib
 load ../e2e/containers
 
-setup_file() {
-	[[ $(cat /proc/1/comm) == systemd ]] || skip "systemd does not run this machine"
-	export BRIG_ROOT=/var/lib/brig BRIG_RUN_ROOT=/run/brig
-}
+export BRIG_ROOT=/var/lib/brig BRIG_RUN_ROOT=/run/brig
+
 setup() {
+	[[ $(cat /proc/1/comm) == systemd ]] || skip "systemd does not run this machine"
+	# No namespaces made ahead: their interfaces would be seen as something that is left.
+	export BRIG_CONFIG=$BRIG_TEST_DIR/brig.conf
+	printf '[network]\nready = no\n' >"$BRIG_CONFIG"
 	need_busybox
 }
 teardown() {
@@ -94,7 +96,7 @@ as_user() {
 	install -d -o tester -m 700 /run/tester
 	cp -r "$tree" /home/tester/tree
 	chown -R tester: /home/tester/tree
-	unset BRIG_ROOT BRIG_RUN_ROOT
+	unset BRIG_ROOT BRIG_RUN_ROOT BRIG_CONFIG
 	assert_run 0 as_user no "$BRIG" init /home/tester/tree
 	image=${output##*: }
 	assert_run 0 as_user yes "$BRIG" run --rm --network none -m 64m --pids-limit 20 "$image" \

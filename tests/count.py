@@ -2,7 +2,7 @@
 """count.py - counts what a suite did, and shows what failed.
 
     count.py meson testlog.json     cmocka's own lines within each program's output
-    count.py tap FILE NAME          one bats file's TAP
+    count.py tap FILE NAME          TAP: one bats file's, or a cmocka program's
 
 The report goes to stderr; file descriptor 3 gets "PASSED FAILED SKIPPED". A program that
 crashed, or a plan that was not kept, is a failure of its own.
@@ -49,6 +49,10 @@ def tap(path, name):
             plan = int(match[1])
         elif match := re.match(r"# status (\d+)$", line):
             status = int(match[1])
+        elif match := re.match(r"(?:not )?ok (\d+) # SKIP (.*)", line):  # cmocka's
+            failing = None
+            skipped += 1
+            print(f"skipped: {name}: {match[1]} {match[2]}", file=sys.stderr)
         elif line.startswith("ok "):
             failing = None
             if re.search(r"# skip\b", line):

@@ -67,7 +67,7 @@ struct cli {
 	struct config config;
 	/* Global options, or the environment, or brig.conf, or the default place; in that order. */
 	const char *data_root, *run_root, *config_path;
-	const char *storage_driver; /* the option only; find_places puts it into config */
+	const char *storage_driver;    /* the option only; find_places puts it into config */
 	bool config_named;             /* config_path was asked for: it has to exist */
 	bool root_named;               /* data_root was asked for, and is not just the default place */
 	const struct dialect *dialect; /* of the name that brig was called by (classic.h), or NULL */

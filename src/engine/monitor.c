@@ -387,7 +387,7 @@ static void look_after(struct monitor *monitor)
 		if (!settled && ready >= 0 && time_since_boot() - began >= SETTLE * 1000000) {
 			settle(monitor);
 			settled = true;
-			quiet = ready == 0;
+			quiet = true;
 		}
 		if (ready <= 0)
 			continue;

@@ -445,13 +445,13 @@ kill_monitor() {
 }
 
 @test "a monitor that waits keeps next to nothing in memory, and wakes" {
-	brig run -d --name quiet --network none "$image" sh -c 'sleep 2; echo late; sleep 100' >/dev/null
+	brig run -d --name quiet --network none "$image" sh -c 'sleep 6; echo late; sleep 100' >/dev/null
 	local monitor pss
 	monitor=$(monitor_of quiet)
 	pss() { awk '/^Pss:/ { print $2 }' "/proc/$monitor/smaps_rollup"; }
 	small() { (($(pss) <= 100)); }
 	# What a sanitised program holds besides is not brig's.
-	if ! ldd "$BRIG" 2>/dev/null | grep -q libasan; then wait_until 2 small; fi
+	if ! ldd "$BRIG" 2>/dev/null | grep -q libasan; then wait_until 5 small; fi
 	logged() { [[ $(brig logs quiet) == late ]]; }
 	wait_until 10 logged
 	# It has been awake, and goes back to sleep.

@@ -37,6 +37,7 @@ static const struct key keys[] = {
 	{"storage", "run_root", KEY_PATH, AT(run_root)},
 	{"storage", "driver", KEY_STRING, AT(driver)},
 	{"network", "dns", KEY_LIST, AT(dns)},
+	{"network", "publish_address", KEY_STRING, AT(publish_address)},
 	{"container", "pids_limit", KEY_COUNT, AT(pids_limit)},
 	{"network", "ready", KEY_BOOL, AT(ready_networks)},
 	{"container", "no_new_privileges", KEY_BOOL, AT(no_new_privileges)},
@@ -51,6 +52,7 @@ void config_init(struct config *config)
 {
 	*config = (struct config){
 		.ready_networks = true,
+		.publish_address = "0.0.0.0",
 		.pids_limit = 4096,
 		.log_max_size = 10 << 20,
 		.log_max_file = 3,

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "engine/container.h"
 #include "engine/engine.h"
+#include "engine/ports.h"
 #include "net/net.h"
 #include "net/pool.h"
 #include "runtime/cgroup.h"
@@ -32,6 +33,7 @@ struct launch {
 	bool ready_networks; /* network namespaces are made ahead of time here */
 	bool stale_network;  /* the one that was taken did not fit any more */
 	struct net_pool_taken taken;
+	struct ports ports;
 	unsigned stages;
 };
 

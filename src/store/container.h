@@ -52,6 +52,8 @@ enum container_flags {
 	CONTAINER_STOPPED = 16,   /* in the status: ended by stop or kill */
 	CONTAINER_UNCLEAN =
 		32, /* in the status: it has, or may have, more than its folder: it starts or ends */
+	CONTAINER_PUBLISHES = 256, /* in the identity: ports of the host */
+	CONTAINER_EXPOSES = 512,   /* and of its own, its config.json says which */
 	CONTAINER_COMMITTING = 64, /* in the status: a layer is made of what it wrote */
 };
 

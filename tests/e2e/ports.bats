@@ -38,7 +38,9 @@ pid_of() {
 # serve NAME PORT [PROTOCOL]: in that container's network a server that says its own word and who asks.
 serve() {
 	pid_of "$1"
-	nsenter -t "$pid" -n socat "${3:-TCP4}-LISTEN:$2,fork,reuseaddr" "SYSTEM:echo $1 \$SOCAT_PEERADDR" 3>&- &
+	local hear=
+	[[ ${3:-TCP4} == TCP4 ]] || hear="read -r line;"
+	nsenter -t "$pid" -n socat "${3:-TCP4}-LISTEN:$2,fork,reuseaddr" "SYSTEM:$hear echo $1 \$SOCAT_PEERADDR" 3>&- &
 	servers+=($!)
 	[[ ${3:-TCP4} != TCP4 ]] || wait_until 5 nsenter -t "$pid" -n socat -u OPEN:/dev/null "TCP:127.0.0.1:$2"
 }

@@ -778,6 +778,21 @@ static int put_ports(struct host *host, const struct net_publish *publish, uint3
 	return firewall_publish(&host->filter, ports, publish->count, false);
 }
 
+/* A container that asks for its own port by the host's address: the packet goes out where it came in. */
+static int allow_hairpin(struct host *host, uint32_t address)
+{
+	NETLINK_ROOM(room, 128);
+	struct netlink_batch batch = NETLINK_BATCH(room);
+	char name[LINK_NAME_SIZE];
+
+	firewall_port_name(address, name);
+	int index = link_index(host->route.fd, name);
+	if (index < 0)
+		return index;
+	link_put_hairpin(&batch, index);
+	return netlink_run(&host->route, &batch, NULL);
+}
+
 static int bridge_publish(const struct net_publish *publish, char clash[65], struct err *e)
 {
 	auto_host struct host host = HOST_CLOSED;
@@ -796,6 +811,9 @@ static int bridge_publish(const struct net_publish *publish, char clash[65], str
 	int result = write_records(&ipam, publish, id, ntohl(address.s_addr));
 	if (result == 0) {
 		open_loopback();
+		result = allow_hairpin(&host, ntohl(address.s_addr));
+	}
+	if (result == 0) {
 		result = put_ports(&host, publish, ntohl(address.s_addr));
 		ipam.network.generation++;
 	}

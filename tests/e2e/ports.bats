@@ -70,6 +70,8 @@ map() {
 	start other
 	nsenter -t "$pid" -n timeout 5 socat -T2 -u TCP:192.0.2.2:8080 - >"$BATS_TEST_TMPDIR/hairpin"
 	assert_match "$(cat "$BATS_TEST_TMPDIR/hairpin")" "^web 172\.29\.0\.1$"
+	pid_of web
+	assert_match "$(nsenter -t "$pid" -n timeout 5 socat -T2 -u TCP:192.0.2.2:8080 -)" "^web "
 	assert_equal "$(brig port web)" "80/tcp -> 0.0.0.0:8080"
 	assert_equal "$(brig port web 80)" "0.0.0.0:8080"
 	assert_equal "$(brig container port web 80/tcp)" "0.0.0.0:8080"

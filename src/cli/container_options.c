@@ -15,6 +15,7 @@
 #include "cli/progress.h"
 #include "engine/control.h"
 #include "engine/mount_spec.h"
+#include "oci/port.h"
 
 enum { MEMORY_LEAST = 6 << 20, ENV_FILE_LIMIT = 16 << 20, PROFILE_LIMIT = 4 << 20 };
 
@@ -356,6 +357,28 @@ static void watch_pull(struct cli *cli, struct create_options *create)
 	};
 }
 
+/* One row for each port of the container, in a form that is always the same. */
+static int parse_ports(struct arena *arena, const struct container_options *options,
+	struct container_config *config, struct err *e)
+{
+	struct port_spec *rows;
+	size_t count;
+
+	for (size_t i = 0; i < options->publish.count; i++) {
+		if (port_parse_publish(arena, options->publish.items[i], &rows, &count, e) < 0)
+			return -1;
+		for (size_t k = 0; k < count; k++)
+			strings_add(arena, &config->publish, port_format(arena, &rows[k]));
+	}
+	for (size_t i = 0; i < options->expose.count; i++) {
+		if (port_parse_expose(arena, options->expose.items[i], &rows, &count, e) < 0)
+			return -1;
+		for (size_t k = 0; k < count; k++)
+			strings_add(arena, &config->expose, port_format(arena, &rows[k]));
+	}
+	return 0;
+}
+
 int container_options_apply(struct cli *cli, const struct container_options *options, int argc, char **argv,
 	struct create_options *create, struct err *e)
 {
@@ -374,6 +397,7 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 				.cap_drop = options->cap_drop,
 				.labels = options->label,
 				.group_add = options->group_add,
+				.publish_all = options->publish_all,
 				.sysctls = options->sysctl,
 				.volumes_from = options->volumes_from,
 				.user = options->user,
@@ -435,6 +459,8 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 		container_options_env(arena, &options->env, &options->env_file, &config->env, e) < 0 ||
 		parse_security(arena, &options->security_opt, config, e) < 0 ||
 		apply_limits(options, &config->limits, e) < 0)
+		return -1;
+	if (parse_ports(arena, options, config, e) < 0)
 		return -1;
 	return apply_mounts(arena, options, config, e);
 }

@@ -11,14 +11,14 @@
 
 /* Filled by the rows below; a member of the verb's own struct. */
 struct container_options {
-	struct strings cap_add, cap_drop, env, env_file, group_add, label, mount, security_opt, sysctl, tmpfs,
-		volume, volumes_from;
+	struct strings cap_add, cap_drop, env, env_file, expose, group_add, label, mount, publish,
+		security_opt, sysctl, tmpfs, volume, volumes_from;
 	const char *cpus, *cpuset_cpus, *cpuset_mems, *domainname, *entrypoint, *hostname, *name, *network,
 		*platform, *pull;
 	const char *stop_signal, *user, *volume_driver, *workdir;
 	int64_t cpu_period, cpu_quota, cpu_shares, memory, memory_reservation, memory_swap, pids_limit,
 		shm_size, stop_timeout;
-	bool init, interactive, privileged, quiet, read_only, rm, tty;
+	bool init, interactive, privileged, publish_all, quiet, read_only, rm, tty;
 };
 
 /* What is not zero when it is not given. */
@@ -54,6 +54,8 @@ struct container_options {
 		CONTAINER_ROW(type, at, "env", 'e', OPT_LIST, env, NULL, "Set environment variables"),       \
 		CONTAINER_ROW(type, at, "env-file", 0, OPT_LIST, env_file, NULL,                             \
 			"Read in a file of environment variables"),                                          \
+		CONTAINER_ROW(                                                                               \
+			type, at, "expose", 0, OPT_LIST, expose, NULL, "Expose a port or a range of ports"), \
 		CONTAINER_ROW(type, at, "group-add", 0, OPT_LIST, group_add, NULL,                           \
 			"Add additional groups to join"),                                                    \
 		CONTAINER_ROW(type, at, "hostname", 'h', OPT_STRING, hostname, NULL, "Container host name"), \
@@ -83,6 +85,10 @@ struct container_options {
 			"Set platform if server is multi-platform capable"),                                 \
 		CONTAINER_ROW(type, at, "privileged", 0, OPT_BOOL, privileged, NULL,                         \
 			"Give extended privileges to this container"),                                       \
+		CONTAINER_ROW(type, at, "publish", 'p', OPT_LIST, publish, NULL,                             \
+			"Publish a container's port(s) to the host"),                                        \
+		CONTAINER_ROW(type, at, "publish-all", 'P', OPT_BOOL, publish_all, NULL,                     \
+			"Publish all exposed ports to random ports"),                                        \
 		CONTAINER_ROW(type, at, "pull", 0, OPT_STRING, pull, NULL,                                   \
 			"Pull image before running (\"always\", \"missing\", \"never\") (default "           \
 			"\"missing\")"),                                                                     \

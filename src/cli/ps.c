@@ -15,6 +15,8 @@
 #include "cli/open.h"
 #include "engine/container.h"
 #include "engine/control.h"
+#include "engine/ports.h"
+#include "oci/port.h"
 
 struct ps_options {
 	bool all, latest, no_trunc, quiet;
@@ -39,8 +41,8 @@ static const struct opt options_table[] = {
 	{NULL},
 };
 
-static const char *const filter_keys[] = {"ancestor", "before", "exited", "id", "is-task", "label", "name",
-	"network", "since", "status", "volume", NULL};
+static const char *const filter_keys[] = {"ancestor", "before", "exited", "expose", "id", "is-task", "label",
+	"name", "network", "publish", "since", "status", "volume", NULL};
 static const char *const states[] = {
 	"created", "running", "paused", "restarting", "removing", "exited", "dead", NULL};
 
@@ -96,6 +98,13 @@ static int check_values(const struct filters *filters, struct err *e)
 			return err_set(e, ERR_INVALID, 0,
 				"invalid filter 'exited=%s': strconv.Atoi: parsing \"%s\": invalid syntax",
 				filter->value, filter->value);
+		if ((!strcmp(filter->key, "publish") || !strcmp(filter->key, "expose"))) {
+			auto_arena struct arena arena = {0};
+			struct port_spec *specs;
+			size_t count;
+			if (port_parse_expose(&arena, filter->value, &specs, &count, e) < 0)
+				return -1;
+		}
 		if (strcmp(filter->key, "status") != 0)
 			continue;
 		const char *const *state = states;
@@ -171,6 +180,73 @@ static bool volume_fits(void *context, const char *wanted)
 	return false;
 }
 
+/* A container's ports are there while it runs; the index tells which containers have any. */
+static size_t rows_of(const struct ps *ps, const struct item *item, struct ports_row **rows)
+{
+	const struct container_identity *identity = &item->container.record.identity;
+	struct container_config *config = NULL;
+	struct err ignored = {0};
+	size_t count = 0;
+
+	*rows = NULL;
+	if (!(identity->flags & (CONTAINER_PUBLISHES | CONTAINER_EXPOSES)) ||
+		(strcmp(item->state, "running") != 0 && strcmp(item->state, "paused") != 0))
+		return 0;
+	if (identity->flags & CONTAINER_EXPOSES && !item->configured) {
+		auto_close int dir = container_open_dir(&ps->engine->containers, &item->container, &ignored);
+		config = arena_new(item->arena, struct container_config);
+		if (dir < 0 || container_config_load(item->arena, dir, config, &ignored) < 0)
+			return 0;
+	}
+	if (ports_of(ps->engine, &item->container, config ? config : item->config, rows, &count, &ignored) <
+		0)
+		return 0;
+	return count;
+}
+
+struct ports_question {
+	const struct ports_row *rows;
+	size_t count;
+	bool published;
+	struct arena *arena;
+};
+
+/* docker's publish is about the host's ports, expose about the container's. */
+static bool port_fits(void *context, const char *wanted)
+{
+	const struct ports_question *question = context;
+	struct port_spec *specs;
+	struct err ignored = {0};
+	size_t count;
+
+	if (port_parse_expose(question->arena, wanted, &specs, &count, &ignored) < 0)
+		return false;
+	for (size_t i = 0; i < question->count; i++)
+		for (size_t k = 0; k < count; k++) {
+			const struct net_port *port = &question->rows[i].port;
+			unsigned number = question->published ? port->host_port : port->container_port;
+			if (number == specs[k].container && port->protocol == specs[k].protocol)
+				return true;
+		}
+	return false;
+}
+
+static bool ports_fit(const struct ps *ps, const struct item *item)
+{
+	const struct filters *filters = &ps->options->filters;
+	struct ports_question question = {.arena = item->arena};
+	struct ports_row *rows;
+
+	if (!filter_given(filters, "publish") && !filter_given(filters, "expose"))
+		return true;
+	question.count = rows_of(ps, item, &rows);
+	question.rows = rows;
+	if (!filter_fits(filters, "expose", false, port_fits, &question))
+		return false;
+	question.published = true;
+	return filter_fits(filters, "publish", false, port_fits, &question);
+}
+
 /* Returns 1 where the item is shown, 0 where not, or -1. */
 static int passes(struct ps *ps, struct item *item, struct err *e)
 {
@@ -190,6 +266,8 @@ static int passes(struct ps *ps, struct item *item, struct err *e)
 		return 0;
 	if (item->configured && (!filter_labels(filters, &item->config->labels) ||
 					!filter_is(filters, "network", item->config->network)))
+		return 0;
+	if (!ports_fit(ps, item))
 		return 0;
 	/* docker's names begin with a slash, and an expression may or may not say so. */
 	memcpy(name + 1, identity->name, sizeof name - 1);
@@ -436,7 +514,10 @@ static const char *null_field(const struct ps *ps, const struct item *item)
 
 static const char *ports_field(const struct ps *ps, const struct item *item)
 {
-	return "";
+	struct ports_row *rows;
+	size_t count = rows_of(ps, item, &rows);
+
+	return ports_text(item->arena, rows, count);
 }
 
 static const char *running_for_field(const struct ps *ps, const struct item *item)

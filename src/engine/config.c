@@ -38,6 +38,7 @@ static const struct key keys[] = {
 	{"storage", "driver", KEY_STRING, AT(driver)},
 	{"storage", "zfs_dataset", KEY_STRING, AT(zfs_dataset)},
 	{"network", "dns", KEY_LIST, AT(dns)},
+	{"network", "publish_address", KEY_STRING, AT(publish_address)},
 	{"container", "pids_limit", KEY_COUNT, AT(pids_limit)},
 	{"network", "ready", KEY_BOOL, AT(ready_networks)},
 	{"container", "no_new_privileges", KEY_BOOL, AT(no_new_privileges)},
@@ -52,6 +53,7 @@ void config_init(struct config *config)
 {
 	*config = (struct config){
 		.ready_networks = true,
+		.publish_address = "0.0.0.0",
 		.pids_limit = 4096,
 		.log_max_size = 10 << 20,
 		.log_max_file = 3,

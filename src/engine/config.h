@@ -24,16 +24,17 @@ struct config_registry {
 };
 
 struct config {
-	const char *data_root;   /* [storage] root; NULL: the default place */
-	const char *run_root;    /* [storage] run_root; NULL: the default place */
-	const char *driver;      /* [storage] driver; NULL: chosen by where the data root lies */
-	const char *zfs_dataset; /* [storage] zfs_dataset; NULL: the one under the data root */
-	bool ready_networks;     /* [network] ready: namespaces may be made ahead of time */
-	struct strings dns;      /* [network] dns, once for each server; empty: the host's */
-	int64_t pids_limit;      /* [container] pids_limit; 0: none */
-	bool no_new_privileges;  /* [container] no_new_privileges */
-	int64_t log_max_size;    /* [log] max_size: bytes of one file; 0: no limit */
-	int64_t log_max_file;    /* [log] max_file: how many files are kept */
+	const char *data_root;       /* [storage] root; NULL: the default place */
+	const char *run_root;        /* [storage] run_root; NULL: the default place */
+	const char *driver;          /* [storage] driver; NULL: chosen by where the data root lies */
+	const char *zfs_dataset;     /* [storage] zfs_dataset; NULL: the one under the data root */
+	bool ready_networks;         /* [network] ready: namespaces may be made ahead of time */
+	struct strings dns;          /* [network] dns, once for each server; empty: the host's */
+	const char *publish_address; /* [network] publish_address: where -p without one publishes */
+	int64_t pids_limit;          /* [container] pids_limit; 0: none */
+	bool no_new_privileges;      /* [container] no_new_privileges */
+	int64_t log_max_size;        /* [log] max_size: bytes of one file; 0: no limit */
+	int64_t log_max_file;        /* [log] max_file: how many files are kept */
 	struct config_registry *registries;
 };
 

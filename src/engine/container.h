@@ -87,6 +87,8 @@ struct container_config {
 	const char *seccomp;         /* NULL the default, "unconfined", or a profile's text */
 	struct strings group_add;
 	struct strings sysctls; /* KEY=VALUE */
+	struct strings publish; /* of oci/port.h's grammar, one port of the container each */
+	struct strings expose;  /* "80/tcp", the image's and the user's */
 	bool has_stop_timeout;
 	bool no_new_privileges;
 	bool unconfined_paths; /* systempaths=unconfined */
@@ -98,6 +100,7 @@ struct container_config {
 	bool stdin_once;
 	bool one_output; /* stderr is the same pipe as stdout: what is written keeps its order */
 	bool attach_stdin, attach_stdout, attach_stderr;
+	bool publish_all;
 	bool auto_remove;
 	int64_t created;      /* ns */
 	int64_t shm_size;     /* bytes; 0: 64 MiB */

@@ -9,9 +9,11 @@
 #include "base/log.h"
 #include "engine/control.h"
 #include "engine/launch.h"
+#include "engine/ports.h"
 #include "engine/spec.h"
 #include "engine/volumes.h"
 #include "oci/image.h"
+#include "oci/port.h"
 #include "oci/reference.h"
 #include "store/driver.h"
 #include "store/image.h"
@@ -37,6 +39,38 @@ static bool has_env(const struct strings *env, const char *item)
 		if (strcspn(env->items[i], "=") == name && !strncmp(env->items[i], item, name))
 			return true;
 	return false;
+}
+
+static void add_exposed(struct arena *arena, struct container_config *config, const char *port)
+{
+	for (size_t i = 0; i < config->expose.count; i++)
+		if (!strcmp(config->expose.items[i], port))
+			return;
+	strings_add(arena, &config->expose, port);
+}
+
+/* The image's ports and the user's; what is published is exposed, too. */
+static int merge_ports(
+	struct arena *arena, const struct oci_config *image, struct container_config *config, struct err *e)
+{
+	struct port_spec *rows;
+	size_t count;
+
+	for (size_t i = 0; i < image->exposed_ports.count; i++) {
+		if (port_parse_expose(arena, image->exposed_ports.items[i], &rows, &count, e) < 0)
+			return -1;
+		for (size_t k = 0; k < count; k++)
+			add_exposed(arena, config, port_format(arena, &rows[k]));
+	}
+	for (size_t i = 0; i < config->publish.count; i++) {
+		if (port_parse_publish(arena, config->publish.items[i], &rows, &count, e) < 0)
+			return -1;
+		for (size_t k = 0; k < count; k++)
+			add_exposed(arena, config,
+				arena_printf(
+					arena, "%u/%s", rows[k].container, port_protocol(rows[k].protocol)));
+	}
+	return 0;
 }
 
 /* docker's rules: what the user left open comes from the image; a new entrypoint drops
@@ -225,13 +259,18 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	*config = options->config;
 	if (check_platform(options, &image, e) < 0 ||
 		image_config_own(store, arena, &image, &image_document, e) < 0 ||
-		merge(arena, options, &image_document, config, e) < 0 || spec_check(arena, config, e) < 0 ||
+		merge(arena, options, &image_document, config, e) < 0 ||
+		merge_ports(arena, &image_document, config, e) < 0 || spec_check(arena, config, e) < 0 ||
 		volumes_plan(engine, &image_document, config, e) < 0 ||
 		driver_use(store, engine->config->driver, e) < 0) {
 		store_unlock_images(store);
 		return -1;
 	}
 	choose_network(engine, config);
+	if (ports_check(engine, config, e) < 0) {
+		store_unlock_images(store);
+		return -1;
+	}
 	config->image = options->image;
 	config->image_id = arena_strdup(arena, oci_digest_hex(&image.id));
 	config->driver = store->driver->name;
@@ -250,7 +289,9 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 		.flags = (config->auto_remove ? CONTAINER_AUTO_REMOVE : 0) |
 			 (config->terminal ? CONTAINER_TERMINAL : 0) |
 			 (config->open_stdin ? CONTAINER_OPEN_STDIN : 0) |
-			 (volumes_anonymous(config) ? CONTAINER_VOLUMES : 0),
+			 (volumes_anonymous(config) ? CONTAINER_VOLUMES : 0) |
+			 (ports_wanted(config) ? CONTAINER_PUBLISHES : 0) |
+			 (config->expose.count ? CONTAINER_EXPOSES : 0),
 		.own_cgroup = options->classic,
 		.taken = options->classic ? launch_cgroup_exists : NULL,
 		.durable = create_durable(config),

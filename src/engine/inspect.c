@@ -13,8 +13,10 @@
 #include "base/time.h"
 #include "engine/container.h"
 #include "engine/control.h"
+#include "engine/ports.h"
 #include "engine/spec.h"
 #include "engine/volume.h"
+#include "oci/port.h"
 #include "store/driver.h"
 
 struct inspect {
@@ -271,6 +273,93 @@ static void put_wishes(struct inspect *in)
 		json_end_array(w);
 }
 
+static const char *port_key(struct inspect *in, unsigned port, uint8_t protocol)
+{
+	return arena_printf(in->engine->arena, "%u/%s", port, port_protocol(protocol));
+}
+
+static void put_binding(struct inspect *in, const char *ip, const char *port)
+{
+	json_begin_object(in->w, NULL);
+	json_put_string(in->w, "HostIp", ip);
+	json_put_string(in->w, "HostPort", port);
+	json_end_object(in->w);
+}
+
+/* What was wished: {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]} */
+static void put_bindings(struct inspect *in)
+{
+	struct arena *arena = in->engine->arena;
+	size_t count = in->config.publish.count, n;
+	struct port_spec *wishes = arena_array(arena, count + 1, sizeof *wishes), *one;
+	struct err ignored = {0};
+	size_t parsed = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (port_parse_publish(arena, in->config.publish.items[i], &one, &n, &ignored) == 0 && n == 1)
+			wishes[parsed++] = *one;
+	json_begin_object(in->w, "PortBindings");
+	for (size_t i = 0; i < parsed; i++) {
+		if (!wishes[i].container)
+			continue;
+		json_begin_array(in->w, port_key(in, wishes[i].container, wishes[i].protocol));
+		for (size_t k = i, port = wishes[i].container, protocol = wishes[i].protocol; k < parsed;
+			k++) {
+			struct port_spec *wish = &wishes[k];
+			if (wish->container != port || wish->protocol != protocol)
+				continue;
+			put_binding(in, wish->ip,
+				!wish->host_first ? ""
+				: wish->host_last > wish->host_first
+					? arena_printf(arena, "%u-%u", wish->host_first, wish->host_last)
+					: arena_printf(arena, "%u", wish->host_first));
+			wish->container = 0; /* told */
+		}
+		json_end_array(in->w);
+	}
+	json_end_object(in->w);
+}
+
+static void put_exposed(struct inspect *in)
+{
+	if (!in->config.expose.count)
+		return;
+	json_begin_object(in->w, "ExposedPorts");
+	for (size_t i = 0; i < in->config.expose.count; i++)
+		put_empty_map(in->w, in->config.expose.items[i]);
+	json_end_object(in->w);
+}
+
+/* What is there while it runs; null for what is exposed only. */
+static void put_ports(struct inspect *in)
+{
+	enum control_state state = control_observe(in->engine, in->container);
+	struct ports_row *rows = NULL;
+	struct err ignored = {0};
+	size_t count = 0;
+
+	if (state == CONTROL_RUNNING || state == CONTROL_UNATTENDED)
+		ports_of(in->engine, in->container, &in->config, &rows, &count, &ignored);
+	json_begin_object(in->w, "Ports");
+	for (size_t i = 0; i < count;) {
+		const struct net_port *first = &rows[i].port;
+		const char *key = port_key(in, first->container_port, first->protocol);
+		if (!first->host_port) {
+			json_put_null(in->w, key);
+			i++;
+			continue;
+		}
+		json_begin_array(in->w, key);
+		for (; i < count && rows[i].port.container_port == first->container_port &&
+			rows[i].port.protocol == first->protocol;
+			i++)
+			put_binding(in, rows[i].ip,
+				arena_printf(in->engine->arena, "%u", rows[i].port.host_port));
+		json_end_array(in->w);
+	}
+	json_end_object(in->w);
+}
+
 static void put_host_config(struct inspect *in)
 {
 	static const char *const none[] = {NULL};
@@ -282,7 +371,7 @@ static void put_host_config(struct inspect *in)
 	json_put_string(w, "ContainerIDFile", "");
 	put_log_config(in);
 	json_put_string(w, "NetworkMode", or_empty(c->network));
-	put_empty_map(w, "PortBindings");
+	put_bindings(in);
 	json_begin_object(w, "RestartPolicy");
 	json_put_string(w, "Name", "no");
 	json_put_integer(w, "MaximumRetryCount", 0);
@@ -308,7 +397,7 @@ static void put_host_config(struct inspect *in)
 	json_put_integer(w, "OomScoreAdj", 0);
 	json_put_string(w, "PidMode", "");
 	json_put_bool(w, "Privileged", c->privileged);
-	json_put_bool(w, "PublishAllPorts", false);
+	json_put_bool(w, "PublishAllPorts", c->publish_all);
 	json_put_bool(w, "ReadonlyRootfs", c->readonly_root);
 	put_list(w, "SecurityOpt", &c->security_opt);
 	put_tmpfs(in);
@@ -384,6 +473,7 @@ static void put_config(struct inspect *in)
 	json_put_bool(w, "AttachStdin", c->attach_stdin);
 	json_put_bool(w, "AttachStdout", c->attach_stdout);
 	json_put_bool(w, "AttachStderr", c->attach_stderr);
+	put_exposed(in);
 	json_put_bool(w, "Tty", c->terminal);
 	json_put_bool(w, "OpenStdin", c->open_stdin);
 	json_put_bool(w, "StdinOnce", c->stdin_once);
@@ -444,7 +534,7 @@ static void put_network_settings(struct inspect *in)
 	json_put_string(w, "Bridge", "");
 	json_put_string(w, "SandboxID", "");
 	json_put_string(w, "SandboxKey", "");
-	put_empty_map(w, "Ports");
+	put_ports(in);
 	json_put_bool(w, "HairpinMode", false);
 	json_put_string(w, "LinkLocalIPv6Address", "");
 	json_put_integer(w, "LinkLocalIPv6PrefixLen", 0);

@@ -266,6 +266,17 @@ static int attach_network(struct launch *launch, struct err *e)
 	return 0;
 }
 
+/* With the address known: the kernel passes on what comes for the container's ports. */
+static int publish(struct launch *launch, struct err *e)
+{
+	if (!launch->ports.count)
+		return 0;
+	if (ports_publish(launch->engine, launch->container, launch->network.address, &launch->ports, e) < 0)
+		return -1;
+	log_trace("monitor", "ports published");
+	return 0;
+}
+
 static int write_running(struct launch *launch, struct err *e)
 {
 	struct container_status status = launch->container->record.status;
@@ -369,7 +380,7 @@ static int go_up(struct launch *launch, const int stdio[3], struct arena *arena,
 		runtime_reason(&launch->process, e);
 		return -1;
 	}
-	if (write_hosts(launch, e) < 0)
+	if (publish(launch, e) < 0 || write_hosts(launch, e) < 0)
 		return -1;
 	char namespace[40];
 	snprintf(namespace, sizeof namespace, "/proc/%d/ns/mnt", (int)launch->process.pid);
@@ -396,7 +407,10 @@ int launch_up(struct launch *launch, const int stdio[3], struct err *e)
 			return -1;
 		launch->stages |= STAGE_STATUS;
 	}
-	int rc = go_up(launch, stdio, &arena, e);
+	int rc = ports_wanted(launch->config) ? ports_hold(launch->engine, launch->config, &launch->ports, e)
+					      : 0;
+	if (rc == 0)
+		rc = go_up(launch, stdio, &arena, e);
 	net_pool_close(&launch->taken);
 	volumes_close(launch->volumes, launch->config->mounts_count);
 	if (rc < 0 && launch->stale_network) {
@@ -419,7 +433,9 @@ int launch_up(struct launch *launch, const int stdio[3], struct err *e)
 void launch_release(struct launch *launch)
 {
 	struct err ignored;
+	bool publishes = launch->ports.count;
 
+	ports_let_go(&launch->ports);
 	if (!(launch->stages & STAGE_NETWORK))
 		return;
 	struct net_release release = {
@@ -427,6 +443,7 @@ void launch_release(struct launch *launch)
 		.network = launch->network.network,
 		.id = launch->container->id,
 		.address = launch->network.address,
+		.publishes = publishes,
 	};
 	net_detach(&release, &ignored);
 }
@@ -465,6 +482,7 @@ void launch_clean_lost(struct engine *engine, const struct container *container)
 		.run_root = engine->run,
 		.id = container->id,
 		.address = container->record.status.address,
+		.publishes = container->record.identity.flags & CONTAINER_PUBLISHES,
 	};
 	memcpy(id, container->id, sizeof id);
 	bool own_cgroup = *container->record.identity.cgroup;

@@ -13,6 +13,7 @@
 #include "engine/container.h"
 #include "engine/engine.h"
 #include "engine/spec.h"
+#include "engine/ports.h"
 #include "net/net.h"
 #include "net/pool.h"
 #include "runtime/cgroup.h"
@@ -34,6 +35,7 @@ struct launch {
 	bool stale_network;  /* the one that was taken did not fit any more */
 	struct net_pool_taken taken;
 	struct spec_source *volumes; /* what the container's are mounted from, until it has them */
+	struct ports ports;
 	unsigned stages;
 };
 

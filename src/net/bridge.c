@@ -23,7 +23,7 @@
  * Interfaces are never deleted: they end with the namespace, and deleting one takes tens of
  * milliseconds.
  */
-#include "net/driver.h"
+#include "net/bridge_private.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -48,39 +48,16 @@
 #define SET_UP_WAIT  10000 /* ms */
 #define LOOPBACK     1
 
-/* A network and its bridge. */
-struct kind {
-	const char *network;
-	const char *bridge;
-	/* The classic dialect's bridge: where it stands already it is its owner's, with his address and
-	 * his firewall; brig makes it, with this address, only where there is none. 0: always brig's
-	 * own, with a subnet that is free. */
-	uint32_t address;
-	unsigned prefix;
-};
-
-static const struct kind own_kind = {.network = "bridge", .bridge = "brig0"};
+const struct kind bridge_own_kind = {.network = "bridge", .bridge = "brig0"};
 static const struct kind classic_kind = {
 	.network = "bridge0", .bridge = "bridge0", .address = 10U << 24 | 1, .prefix = 24};
 
-struct host {
-	const struct kind *kind;
-	struct netlink route, filter;
-	int netns;
-	uint64_t cookie;
-};
-
-#define HOST_CLOSED(of)                                                                                      \
-	{                                                                                                    \
-		.kind = (of), .route = NETLINK_CLOSED, .filter = NETLINK_CLOSED, .netns = -1                 \
-	}
-
 static const struct kind *kind_of(const char *network)
 {
-	return network && !strcmp(network, classic_kind.network) ? &classic_kind : &own_kind;
+	return network && !strcmp(network, classic_kind.network) ? &classic_kind : &bridge_own_kind;
 }
 
-static void host_close(struct host *host)
+void bridge_host_close(struct host *host)
 {
 	netlink_close(&host->route);
 	netlink_close(&host->filter);
@@ -88,10 +65,8 @@ static void host_close(struct host *host)
 		close_fd(&host->netns);
 }
 
-#define auto_host __attribute__((cleanup(host_close)))
-
 /* Which network namespace this host is, by any socket in it: all that leases need. */
-static int host_find(struct host *host, int socket, struct err *e)
+int bridge_host_find(struct host *host, int socket, struct err *e)
 {
 	socklen_t size = sizeof host->cookie;
 
@@ -109,13 +84,13 @@ static int host_find(struct host *host, int socket, struct err *e)
 	return 0;
 }
 
-static int host_open(struct host *host, struct err *e)
+int bridge_host_open(struct host *host, struct err *e)
 {
 	int result = netlink_open(&host->route, NETLINK_ROUTE);
 
 	if (result < 0)
 		return err_errno(e, result, "cannot open a netlink socket");
-	if (host_find(host, host->route.fd, e) < 0)
+	if (bridge_host_find(host, host->route.fd, e) < 0)
 		return -1;
 	result = netlink_open(&host->filter, NETLINK_NETFILTER);
 	if (result < 0) {
@@ -126,7 +101,7 @@ static int host_open(struct host *host, struct err *e)
 	return 0;
 }
 
-static bool in_place(struct host *host, const struct ipam *ipam)
+bool bridge_in_place(struct host *host, const struct ipam *ipam)
 {
 	const char *bridge = host->kind->bridge;
 	uint32_t generation;
@@ -512,7 +487,8 @@ static int set_up_firewall(struct host *host, struct ipam *ipam, const struct ad
 	struct firewall_bridge wanted = {.address = own->address, .prefix = own->prefix};
 	snprintf(wanted.name, sizeof wanted.name, "%s", host->kind->bridge);
 	int result = ensure_firewall(host, ipam, &wanted, note);
-
+	if (result == 0)
+		result = bridge_restore_ports(host, ipam);
 	if (result == -EOPNOTSUPP || result == -EPROTONOSUPPORT) {
 		err_set(e, ERR_UNSUPPORTED, 0, "this kernel has no nf_tables, which bridge networks need");
 		return err_hint(e, "run it with --network none or --network host");
@@ -523,7 +499,7 @@ static int set_up_firewall(struct host *host, struct ipam *ipam, const struct ad
 	return 0;
 }
 
-static int set_up(struct host *host, struct ipam *ipam, struct buf *note, struct err *e)
+int bridge_set_up(struct host *host, struct ipam *ipam, struct buf *note, struct err *e)
 {
 	struct link bridge;
 	struct address_search own;
@@ -551,7 +527,7 @@ static int set_up(struct host *host, struct ipam *ipam, struct buf *note, struct
 
 /* Attaching. */
 
-static int open_leases(const struct host *host, int run_root, struct ipam *ipam, struct err *e)
+int bridge_open_leases(const struct host *host, int run_root, struct ipam *ipam, struct err *e)
 {
 	struct ipam_place place = {.run_root = run_root,
 		.netns = host->netns,
@@ -574,12 +550,12 @@ static int claim_address(struct host *host, const struct net_request *request, u
 	auto_ipam struct ipam ipam = IPAM_CLOSED;
 	auto_buf struct buf note = {0};
 
-	if (open_leases(host, request->run_root, &ipam, e) < 0)
+	if (bridge_open_leases(host, request->run_root, &ipam, e) < 0)
 		return -1;
 	if (claim->address)
 		ipam_release(&ipam, claim->id, claim->address);
 	claim->address = 0;
-	if (!in_place(host, &ipam) && set_up(host, &ipam, &note, e) < 0)
+	if (!bridge_in_place(host, &ipam) && bridge_set_up(host, &ipam, &note, e) < 0)
 		return -1;
 	if (note.length)
 		snprintf(out->note, sizeof out->note, "%s", note.data);
@@ -675,7 +651,7 @@ static void give_back(const struct host *host, int run_root, const struct claim 
 	auto_ipam struct ipam ipam = IPAM_CLOSED;
 	struct err ignored = {0};
 
-	if (open_leases(host, run_root, &ipam, &ignored) == 0)
+	if (bridge_open_leases(host, run_root, &ipam, &ignored) == 0)
 		ipam_release(&ipam, claim->id, claim->address);
 }
 
@@ -688,7 +664,7 @@ static int bridge_attach(const struct net_request *request, struct net_attachmen
 
 	if (!ipam_parse_id(request->id, claim.id))
 		return err_set(e, ERR_INVALID, 0, "a container's id has 64 hexadecimal digits");
-	if (host_open(&host, e) < 0)
+	if (bridge_host_open(&host, e) < 0)
 		return -1;
 	if (inside_enter(request, host.route.fd, &(struct inside_wish){.no_ipv6 = true}, &inside, e) < 0)
 		return -1;
@@ -729,8 +705,12 @@ static int bridge_detach(const struct net_release *release, struct err *e)
 	auto_close int socket_here = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (socket_here < 0)
 		return err_errno(e, errno, "cannot make a socket");
-	if (host_find(&host, socket_here, e) < 0 || open_leases(&host, release->run_root, &ipam, e) < 0)
+	if (bridge_host_find(&host, socket_here, e) < 0 ||
+		bridge_open_leases(&host, release->run_root, &ipam, e) < 0)
 		return -1;
+	int withdrawn = release->publishes ? bridge_withdraw_ports(&host, &ipam, id, NULL) : 0;
+	if (withdrawn < 0)
+		return err_errno(e, withdrawn, "cannot take back the container's ports");
 	int result = ipam_release(&ipam, id, ntohl(address.s_addr));
 	if (result < 0 && result != -ENOENT)
 		return err_errno(e, result, "cannot give back the address %s", release->address);
@@ -749,34 +729,14 @@ static int bridge_adopt(
 	if (!ipam_parse_id(pool_id, from) || !ipam_parse_id(request->id, to) ||
 		inet_pton(AF_INET, got->address, &address) != 1)
 		return err_set(e, ERR_INVALID, 0, "a container's id or address is malformed");
-	if (host_open(&host, e) < 0 || open_leases(&host, request->run_root, &ipam, e) < 0)
+	if (bridge_host_open(&host, e) < 0 || bridge_open_leases(&host, request->run_root, &ipam, e) < 0)
 		return -1;
 	/* What needs work is not for this road: attaching a new namespace does it. */
-	if (!in_place(&host, &ipam) || link_is_up(host.route.fd, got->host_interface) != 1)
+	if (!bridge_in_place(&host, &ipam) || link_is_up(host.route.fd, got->host_interface) != 1)
 		return err_set(
 			e, ERR_CONFLICT, 0, "the namespace made ahead does not fit this host any more");
 	int result = ipam_hand_on(&ipam, from, to, ntohl(address.s_addr));
 	return result < 0 ? err_errno(e, result, "cannot take over the address %s", got->address) : 0;
-}
-
-struct sweep {
-	net_dead_fn *dead;
-	void *context;
-};
-
-static bool is_dead(void *context, const uint8_t id[IPAM_ID_SIZE], uint32_t address)
-{
-	static const char digits[] = "0123456789abcdef";
-	const struct sweep *sweep = context;
-	char text[2 * IPAM_ID_SIZE + 1];
-	(void)address;
-
-	for (size_t i = 0; i < IPAM_ID_SIZE; i++) {
-		text[2 * i] = digits[id[i] >> 4];
-		text[2 * i + 1] = digits[id[i] & 15];
-	}
-	text[2 * IPAM_ID_SIZE] = 0;
-	return sweep->dead(sweep->context, text);
 }
 
 static int sweep_kind(const struct kind *kind, int run_root, net_dead_fn *dead, void *context, struct err *e)
@@ -789,16 +749,19 @@ static int sweep_kind(const struct kind *kind, int run_root, net_dead_fn *dead, 
 	/* Nothing was ever given out. */
 	if (folder == -ENOENT)
 		return 0;
-	if (host_open(&host, e) < 0 || open_leases(&host, run_root, &ipam, e) < 0)
+	if (bridge_host_open(&host, e) < 0 || bridge_open_leases(&host, run_root, &ipam, e) < 0)
 		return -1;
-	int freed = ipam_sweep(&ipam, is_dead, &sweep);
+	int withdrawn = ipam.network.port_slots ? bridge_withdraw_ports(&host, &ipam, NULL, &sweep) : 0;
+	if (withdrawn < 0)
+		return err_errno(e, withdrawn, "cannot take back the ports of what has ended");
+	int freed = ipam_sweep(&ipam, bridge_is_dead, &sweep);
 	return freed < 0 ? err_errno(e, freed, "cannot sweep the addresses of network %s", kind->network)
 			 : freed;
 }
 
 static int bridge_sweep(int run_root, net_dead_fn *dead, void *context, struct err *e)
 {
-	return sweep_kind(&own_kind, run_root, dead, context, e);
+	return sweep_kind(&bridge_own_kind, run_root, dead, context, e);
 }
 
 static int classic_sweep(int run_root, net_dead_fn *dead, void *context, struct err *e)
@@ -811,16 +774,16 @@ static int set_up_kind(const struct kind *kind, int run_root, struct buf *note, 
 	auto_host struct host host = HOST_CLOSED(kind);
 	auto_ipam struct ipam ipam = IPAM_CLOSED;
 
-	if (host_open(&host, e) < 0 || open_leases(&host, run_root, &ipam, e) < 0 ||
-		set_up(&host, &ipam, note, e) < 0)
+	if (bridge_host_open(&host, e) < 0 || bridge_open_leases(&host, run_root, &ipam, e) < 0 ||
+		bridge_set_up(&host, &ipam, note, e) < 0)
 		return -1;
 	int result = ipam_save(&ipam);
 	return result < 0 ? err_errno(e, result, "cannot keep the state of network %s", kind->network) : 0;
 }
 
-static int bridge_set_up(int run_root, struct buf *note, struct err *e)
+static int own_set_up(int run_root, struct buf *note, struct err *e)
 {
-	return set_up_kind(&own_kind, run_root, note, e);
+	return set_up_kind(&bridge_own_kind, run_root, note, e);
 }
 
 static int classic_set_up(int run_root, struct buf *note, struct err *e)
@@ -832,10 +795,13 @@ const struct net_driver net_bridge_driver = {
 	.name = "bridge",
 	.kind = NET_BRIDGE,
 	.about = "an interface on brig's own bridge, and out through the host",
-	.set_up = bridge_set_up,
+	.set_up = own_set_up,
 	.attach = bridge_attach,
 	.detach = bridge_detach,
 	.sweep = bridge_sweep,
+	.publish = bridge_publish,
+	.each_port = bridge_each_port,
+	.reload = bridge_reload,
 	.pooled = true,
 	.adopt = bridge_adopt,
 };

@@ -24,6 +24,9 @@ struct net_driver {
 	int (*prepare)(const struct net_request *request, struct err *e);
 	int (*adopt)(const struct net_request *request, const char *pool_id, struct net_attachment *got,
 		struct err *e);
+	int (*publish)(const struct net_publish *publish, char clash[65], struct err *e);
+	int (*each_port)(int run_root, net_port_fn *take, void *context, struct err *e);
+	int (*reload)(int run_root, struct buf *note, struct err *e);
 	int (*sweep)(int run_root, net_dead_fn *dead, void *context, struct err *e);
 };
 

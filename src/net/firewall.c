@@ -555,35 +555,84 @@ int firewall_allow(struct netlink *nl, uint32_t first, unsigned count)
 	return nft_commit(nl, &batch, NULL);
 }
 
-static int change_port(struct netlink *nl, const struct firewall_port *port, uint16_t type, uint16_t flags)
+/* Those of the ports that belong to the one map or to the other. */
+static void put_published(struct netlink_batch *batch, const struct firewall_port *ports, size_t count,
+	bool any, uint16_t type, uint16_t flags)
 {
-	NETLINK_ROOM(room, 512);
-	struct netlink_batch batch = NETLINK_BATCH(room);
-	uint32_t key[3] = {htonl(port->host)}, value[2] = {htonl(port->container)};
-	uint16_t host_port = htons(port->host_port), container_port = htons(port->container_port);
-	bool any = port->host == 0;
+	bool begun = false;
 
-	memcpy(&key[1], &port->protocol, sizeof port->protocol);
-	memcpy(&key[2], &host_port, sizeof host_port);
-	memcpy(&value[1], &container_port, sizeof container_port);
+	for (size_t i = 0; i < count; i++) {
+		const struct firewall_port *port = &ports[i];
+		uint32_t key[3] = {htonl(port->host)}, value[2] = {htonl(port->container)};
+		uint16_t host_port = htons(port->host_port), container_port = htons(port->container_port);
+
+		if ((port->host == 0) != any)
+			continue;
+		if (!begun)
+			nft_elements(batch, type, flags, NFT_FAMILY_INET, TABLE,
+				any ? "published_any" : "published");
+		begun = true;
+		memcpy(&key[1], &port->protocol, sizeof port->protocol);
+		memcpy(&key[2], &host_port, sizeof host_port);
+		memcpy(&value[1], &container_port, sizeof container_port);
+		nft_element(batch, &(struct nft_element){.key = any ? &key[1] : key,
+					   .key_size = any ? 8 : 12,
+					   .data = value,
+					   .data_size = type == NFT_MSG_NEWSETELEM ? sizeof value : 0});
+	}
+	if (begun)
+		nft_elements_end(batch);
+}
+
+/* At most ELEMENTS_AT_ONCE of them, in one transaction. */
+static int change_ports(
+	struct netlink *nl, const struct firewall_port *ports, size_t count, uint16_t type, uint16_t flags)
+{
+	NETLINK_ROOM(room, 512 + ELEMENTS_AT_ONCE * 64);
+	struct netlink_batch batch = NETLINK_BATCH(room);
+
 	nft_begin(&batch);
-	nft_elements(&batch, type, flags, NFT_FAMILY_INET, TABLE, any ? "published_any" : "published");
-	nft_element(&batch, &(struct nft_element){.key = any ? &key[1] : key,
-				    .key_size = any ? 8 : 12,
-				    .data = value,
-				    .data_size = type == NFT_MSG_NEWSETELEM ? sizeof value : 0});
-	nft_elements_end(&batch);
+	put_published(&batch, ports, count, true, type, flags);
+	put_published(&batch, ports, count, false, type, flags);
 	return nft_commit(nl, &batch, NULL);
 }
 
-int firewall_publish(struct netlink *nl, const struct firewall_port *port)
+int firewall_publish(struct netlink *nl, const struct firewall_port *ports, size_t count, bool again)
 {
-	return change_port(nl, port, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL);
+	uint16_t flags = again ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_EXCL;
+	size_t at = 0;
+
+	while (at < count) {
+		size_t some = count - at < ELEMENTS_AT_ONCE ? count - at : ELEMENTS_AT_ONCE;
+		int result = change_ports(nl, ports + at, some, NFT_MSG_NEWSETELEM, flags);
+		if (result < 0) {
+			if (!again)
+				firewall_unpublish(nl, ports, at);
+			return result;
+		}
+		at += some;
+	}
+	return 0;
 }
 
-int firewall_unpublish(struct netlink *nl, const struct firewall_port *port)
+int firewall_unpublish(struct netlink *nl, const struct firewall_port *ports, size_t count)
 {
-	return change_port(nl, port, NFT_MSG_DELSETELEM, 0);
+	int first = 0;
+
+	for (size_t at = 0; at < count;) {
+		size_t some = count - at < ELEMENTS_AT_ONCE ? count - at : ELEMENTS_AT_ONCE;
+		int result = change_ports(nl, ports + at, some, NFT_MSG_DELSETELEM, 0);
+		/* Where one is missing (a flush) the kernel takes none of them away. */
+		for (size_t i = 0; result == -ENOENT && i < some; i++) {
+			int one = change_ports(nl, ports + at + i, 1, NFT_MSG_DELSETELEM, 0);
+			if (one < 0 && one != -ENOENT && first == 0)
+				first = one;
+		}
+		if (result < 0 && result != -ENOENT && first == 0)
+			first = result;
+		at += some;
+	}
+	return first;
 }
 
 /* Questions. */

@@ -62,9 +62,11 @@ struct firewall_port {
 	uint16_t container_port;
 };
 
-/* -EEXIST where that port is published already. */
-int firewall_publish(struct netlink *nl, const struct firewall_port *port);
-int firewall_unpublish(struct netlink *nl, const struct firewall_port *port);
+/* Each of them is one element of a map. -EEXIST where one is published already, and none is then,
+ * unless again is set: what is there with the same value stays so. */
+int firewall_publish(struct netlink *nl, const struct firewall_port *ports, size_t count, bool again);
+/* One that is not there is no error. */
+int firewall_unpublish(struct netlink *nl, const struct firewall_port *ports, size_t count);
 
 /* What belongs to an address: the name of the port's interface, "veth" and the address in
  * hexadecimal, and the container's MAC address, 02:42 and the address, as docker has it. */

@@ -2,7 +2,8 @@
  * ipam.c - subnets and addresses.
  *
  * The file of a network: struct ipam_network at 0; at BITMAP_AT one bit a slot, set where
- * it is taken; at RECORDS_AT the holder's id, 32 bytes a slot (zeroes: reserved). Slot n
+ * it is taken; at RECORDS_AT the holder's id, 32 bytes a slot (zeroes: reserved); at PORTS_AT
+ * the published ports, a struct ipam_port each, written before the firewall has them. Slot n
  * is the network's address + n; a network larger than /16 uses its first 65536. Slots are
  * given out round about inside a window of whole blocks, so that an address rests a while
  * before it is used again (its last holder's interface takes some milliseconds to go),
@@ -18,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <sys/file.h>
@@ -28,10 +30,12 @@
 #include "base/fd.h"
 #include "net/link.h"
 
-#define MAGIC      "brigipa1"
+#define MAGIC      "brigipa2"
 #define BITMAP_AT  4096
 #define RECORDS_AT 16384
 #define SLOTS      65536u
+#define PORTS_AT   (RECORDS_AT + (off_t)SLOTS * IPAM_ID_SIZE)
+#define PORTS_MAX  65536u
 #define WAIT_MS    10000
 
 static int read_at(int fd, void *bytes, size_t size, off_t at)
@@ -124,6 +128,8 @@ int ipam_open(const struct ipam_place *place, struct ipam *out, struct err *e)
 		ipam.network.prefix = ipam.network.bridge = ipam.network.window = 0;
 	if (ipam.network.cursor >= ipam.network.window)
 		ipam.network.cursor = 0;
+	if (ipam.network.port_slots > PORTS_MAX)
+		ipam.network.port_slots = 0;
 	steal_fd(&fd);
 	*out = ipam;
 	return 0;
@@ -164,7 +170,7 @@ int ipam_reset(struct ipam *ipam, uint32_t gateway, unsigned prefix)
 		return -errno;
 	ipam->network.gateway = gateway;
 	ipam->network.prefix = prefix;
-	ipam->network.cursor = ipam->network.used = 0;
+	ipam->network.cursor = ipam->network.used = ipam->network.port_slots = 0;
 	ipam->network.ports_handle = 0;
 	memset(ipam->network.allowed, 0, sizeof ipam->network.allowed);
 	uint32_t slots = slots_of(ipam);
@@ -343,6 +349,37 @@ int ipam_sweep(struct ipam *ipam, ipam_dead_fn *dead, void *context)
 	ipam->network.used = used;
 	int result = ipam_save(ipam);
 	return result < 0 ? result : freed;
+}
+
+int ipam_ports_read(const struct ipam *ipam, struct ipam_port **out, size_t *count)
+{
+	size_t size = ipam->network.port_slots * sizeof **out;
+	struct ipam_port *ports = malloc(size + 1);
+
+	if (!ports)
+		return -ENOMEM;
+	int result = read_at(ipam->fd, ports, size, PORTS_AT);
+	if (result < 0) {
+		free(ports);
+		return result;
+	}
+	*out = ports;
+	*count = ipam->network.port_slots;
+	return 0;
+}
+
+int ipam_port_write(struct ipam *ipam, size_t slot, const struct ipam_port *port)
+{
+	static const struct ipam_port none;
+
+	if (slot >= PORTS_MAX)
+		return -ENOSPC;
+	int result =
+		write_at(ipam->fd, port ? port : &none, sizeof none, PORTS_AT + (off_t)(slot * sizeof none));
+	if (result < 0 || slot < ipam->network.port_slots)
+		return result;
+	ipam->network.port_slots = (uint32_t)slot + 1;
+	return ipam_save(ipam);
 }
 
 static uint32_t block_of(const struct ipam *ipam, uint32_t address)

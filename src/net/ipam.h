@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "net/firewall.h"
 #include "net/netlink.h"
 
 #define IPAM_ID_SIZE 32 /* a container's id, as bytes */
@@ -31,6 +32,7 @@ struct ipam_network {
 	uint32_t window; /* slots in use, whole blocks */
 	uint32_t used;
 	uint32_t flags;
+	uint32_t port_slots; /* records of published ports, free ones among them */
 	uint8_t allowed[65536 / IPAM_BLOCK / 8];
 };
 
@@ -93,6 +95,16 @@ void ipam_block_allow(struct ipam *ipam, uint32_t address);
  * -EADDRNOTAVAIL where every candidate clashes. avoid (may be NULL) is a list of addresses. */
 int ipam_choose_subnet(
 	struct netlink *route, const uint32_t *avoid, size_t count, uint32_t *gateway, unsigned *prefix);
+
+/* A port that a container publishes. What the firewall has lost is made anew from these. */
+struct ipam_port {
+	uint8_t id[IPAM_ID_SIZE];
+	struct firewall_port port; /* protocol 0: a free record */
+};
+/* All records, free ones among them: freed by the caller. 0 or -errno. */
+int ipam_ports_read(const struct ipam *ipam, struct ipam_port **out, size_t *count);
+/* Writes record `slot`, which is free where port is NULL; saves where it is a new one. */
+int ipam_port_write(struct ipam *ipam, size_t slot, const struct ipam_port *port);
 
 /* 64 lower-case hexadecimal digits as bytes; false where they are none. */
 bool ipam_parse_id(const char *text, uint8_t out[IPAM_ID_SIZE]);

@@ -99,3 +99,31 @@ int net_sweep(int run_root, net_dead_fn *dead, void *context, struct err *e)
 	}
 	return freed;
 }
+
+int net_publish(const struct net_publish *publish, char clash[65], struct err *e)
+{
+	const struct net_driver *driver = net_driver_find(publish->network, e);
+
+	clash[0] = '\0';
+	if (!driver)
+		return -1;
+	if (!driver->publish)
+		return err_set(e, ERR_UNSUPPORTED, 0, "network %s has no ports to publish", driver->name);
+	return driver->publish(publish, clash, e);
+}
+
+int net_each_port(int run_root, net_port_fn *take, void *context, struct err *e)
+{
+	for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++)
+		if (drivers[i]->each_port && drivers[i]->each_port(run_root, take, context, e) < 0)
+			return -1;
+	return 0;
+}
+
+int net_reload(int run_root, struct buf *note, struct err *e)
+{
+	for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++)
+		if (drivers[i]->reload && drivers[i]->reload(run_root, note, e) < 0)
+			return -1;
+	return 0;
+}

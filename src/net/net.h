@@ -89,6 +89,7 @@ struct net_release {
 	const char *network;
 	const char *id;
 	const char *address; /* as net_attach gave it */
+	bool publishes;      /* ports too */
 };
 
 /* Gives back what the container held. What is not held (any more) is no error. */
@@ -98,6 +99,43 @@ typedef bool net_dead_fn(void *context, const char *id);
 /* Gives back the addresses of those containers of this run root of which dead says true.
  * Returns how many. */
 int net_sweep(int run_root, net_dead_fn *dead, void *context, struct err *e);
+
+/* A port of a container, published on a port of the host; IPv4, host byte order. */
+struct net_port {
+	uint32_t host; /* 0: every address of the host */
+	uint16_t host_port;
+	uint16_t container_port;
+	uint8_t protocol; /* IPPROTO_TCP, … */
+};
+
+struct net_publish {
+	int run_root;
+	const char *network;
+	const char *id;
+	const char *address; /* as net_attach gave it */
+	const struct net_port *ports;
+	size_t count;
+};
+
+/* Publishes ports of an attached container, all of them or none; net_detach takes them back.
+ * ERR_CONFLICT where one is published already: clash (of 65 bytes) is then the id of the container of
+ * this run root that has it, or "". ERR_UNSUPPORTED where that kind of network has no ports. */
+int net_publish(const struct net_publish *publish, char clash[65], struct err *e);
+
+typedef void net_port_fn(void *context, const char *id, const struct net_port *port);
+/* Every published port of this run root, in the order in which they were given. */
+int net_each_port(int run_root, net_port_fn *take, void *context, struct err *e);
+
+/* Looks at everything of brig's on this host, the firewall and the published ports, and puts back what is
+ * missing. note gets what was done, a line each. */
+int net_reload(int run_root, struct buf *note, struct err *e);
+
+struct net_holder {
+	int pid; /* 0: nobody was found */
+	char name[64];
+};
+/* Who holds a port of this host: the first process of /proc with a socket bound to it. */
+void net_find_holder(const struct net_port *port, struct net_holder *out);
 
 /* The files that docker writes for a container, as text appended to out. */
 struct net_files {

@@ -55,6 +55,8 @@ enum container_flags {
 	CONTAINER_COMMITTING = 64,     /* in the status: a layer is made of what it wrote */
 	CONTAINER_VOLUMES = 128,       /* it has anonymous volumes */
 	CONTAINER_TAKES_VOLUMES = 256, /* in the status: they are removed with it */
+	CONTAINER_PUBLISHES = 512,     /* in the identity: ports of the host */
+	CONTAINER_EXPOSES = 1024,      /* and of its own, its config.json says which */
 };
 
 /* What it is. Times are nanoseconds since 1970. */

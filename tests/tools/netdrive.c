@@ -136,7 +136,7 @@ static int publish(char **words, bool add)
 	}
 	int result = netlink_open(&nl, NETLINK_NETFILTER);
 	if (result == 0)
-		result = add ? firewall_publish(&nl, &port) : firewall_unpublish(&nl, &port);
+		result = add ? firewall_publish(&nl, &port, 1, false) : firewall_unpublish(&nl, &port, 1);
 	printf("result=%d %s\n", result, nl.reason);
 	return result != 0;
 }

@@ -120,11 +120,11 @@ static int run_steps(const struct runtime_exec *options, struct entry *entry, in
 
 /* Joins what the new process is to live in. The mount namespace brings the container's root
  * and working folder with it: the host's files are out of sight from here on. */
-static int join(const struct runtime_exec *options, struct err *e)
+static int join(const struct runtime_exec *options, int namespaces, struct err *e)
 {
 	if (options->join_user && setns(options->pidfd, CLONE_NEWUSER) < 0)
 		return err_errno(e, errno, "cannot join the container's user namespace");
-	if (setns(options->pidfd, NAMESPACES) == 0)
+	if (setns(options->pidfd, namespaces) == 0)
 		return 0;
 	if (errno == ESRCH)
 		return err_set(e, ERR_CONFLICT, 0, "the container has just ended");
@@ -150,7 +150,10 @@ int runtime_exec(
 	auto_close int theirs = pair[1];
 	if (open_entry(options->cgroup, &entry, e) < 0)
 		return -1;
-	if (join(options, e) < 0) {
+	/* From inside a cgroup namespace nobody can be put into a group whose mover stands outside of it,
+	 * where the tree is mounted with nsdelegate: so on v2 the child joins that one, in its group. */
+	bool born_inside = entry.group >= 0;
+	if (join(options, NAMESPACES & ~(born_inside ? CLONE_NEWCGROUP : 0), e) < 0) {
 		close_entry(&entry);
 		return -1;
 	}
@@ -167,7 +170,10 @@ int runtime_exec(
 	if (pid == 0) {
 		struct err failure = {0};
 		close(ours);
-		run_steps(options, &entry, theirs, &failure);
+		if (born_inside && setns(options->pidfd, CLONE_NEWCGROUP) < 0)
+			err_errno(&failure, errno, "cannot join the container's cgroup namespace");
+		else
+			run_steps(options, &entry, theirs, &failure);
 		sync_send(theirs, SYNC_FAILED, 0, &failure, -1);
 		_exit(125);
 	}

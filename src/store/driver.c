@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/vfs.h>
 
 #include "base/arena.h"
@@ -249,8 +250,11 @@ int driver_open_tree(struct store *store, const char *chain)
 
 int driver_mount_folder(int folder, const char *name, bool read_only, struct err *e)
 {
+	/* A copy of a shared mount (systemd makes all of them so) is its peer: what the container mounts
+	 * in it would appear on the host, and pivot_root(2) refuses it. */
 	const struct kernel_mount_attr attributes = {
 		.attr_set = KERNEL_MOUNT_ATTR_NODEV | (read_only ? KERNEL_MOUNT_ATTR_RDONLY : 0),
+		.propagation = MS_PRIVATE,
 	};
 	auto_close int fd = kernel_open_tree(
 		folder, name, KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);

@@ -302,3 +302,16 @@ mounted() {
 	assert_match "$(brig inspect -f '{{json .HostConfig.Tmpfs}}' shown)" '"/t":"size=1m"'
 	assert_match "$(brig inspect -f '{{json .HostConfig.Binds}}' shown)" "$data:/data:ro"
 }
+
+@test "on a host whose mounts are shared nothing of a container appears, with plain copies too" {
+	cat >"$BATS_TEST_TMPDIR/script" <<-'EOS'
+		mount --make-rshared /
+		root=$BRIG_TEST_DIR/shared-root
+		image=$("$BRIG" --root "$root" --storage-driver copy init "$1" | sed -n 's/^Created: //p')
+		"$BRIG" --root "$root" --storage-driver copy run --name shared --network none "$image" echo works
+		grep -F "$root" /proc/self/mountinfo
+		"$BRIG" --root "$root" --storage-driver copy rm -f shared >/dev/null
+	EOS
+	assert_run 0 unshare --mount bash "$BATS_TEST_TMPDIR/script" "$(fixture busybox)/tree"
+	assert_equal "$output" works
+}

@@ -214,6 +214,9 @@ static int mount_by_context(const struct driver_rootfs *rootfs, const struct par
 	*step = "lowerdir+";
 	for (size_t i = 0; i < parts->lower_count; i++) {
 		rc = set_folder(fs, "lowerdir+", parts->lower[i], by_path);
+		/* Before 6.5 a descriptor is no value at all for overlayfs. */
+		if (rc == -EOPNOTSUPP && !i)
+			rc = -EINVAL;
 		if (rc < 0)
 			return i || rc != -EINVAL ? (*step = "a layer", rc) : rc;
 	}
@@ -241,6 +244,21 @@ static int mount_by_context(const struct driver_rootfs *rootfs, const struct par
 	return rc;
 }
 
+/* A detached copy of the mount that dir/name is in, beginning there; private, as one that stays a
+ * peer of the host's would take along what is mounted on it later. -errno. */
+static int copy_of(int dir, const char *name)
+{
+	struct kernel_mount_attr attr = {.propagation = MS_PRIVATE};
+	auto_close int tree =
+		*name ? kernel_open_tree(dir, name,
+				KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW)
+		      : kernel_open_tree(
+				dir, name, KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	int rc = tree < 0 ? tree : kernel_mount_setattr(tree, "", AT_EMPTY_PATH, &attr);
+
+	return rc < 0 ? rc : steal_fd(&tree);
+}
+
 /*
  * In the child: mounts in a namespace of its own, and returns a detached copy of that mount.
  * A descriptor leads into the namespace in which it was opened, and only folders of one's own
@@ -252,12 +270,9 @@ static int mount_in_namespace(
 {
 	auto_buf struct buf data = {0};
 	char name[40];
-	int layers = kernel_open_tree(store->folders[STORE_LAYERS], "",
-		KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-	int own = kernel_open_tree(
-		rootfs->folder, "", KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-	int below = kernel_open_tree(store->root, places_tree,
-		KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	int layers = copy_of(store->folders[STORE_LAYERS], "");
+	int own = copy_of(rootfs->folder, "");
+	int below = copy_of(store->root, places_tree);
 
 	if (layers < 0 || own < 0)
 		return layers < 0 ? layers : own;

@@ -63,12 +63,16 @@ static int open_entry(const struct cgroup *cgroup, struct entry *entry, struct e
 	entry->count = cgroup_open_entries(cgroup, entry->fds, e);
 	if (entry->count < 0)
 		return -1;
+	struct kernel_mount_attr attr = {.attr_set = KERNEL_MOUNT_ATTR_RDONLY};
 	if (cgroup->fd < 0)
 		return 0;
-	/* A mount of that folder alone: no ".." leads out of it. */
+	/* A mount of that folder alone, through which nothing can be written: for a moment a container that
+	 * may trace sees it among the descriptors of the new process, and ".." leads nowhere. */
 	entry->group = kernel_open_tree(
 		cgroup->fd, "", AT_EMPTY_PATH | KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC);
-	if (entry->group < 0)
+	if (entry->group >= 0)
+		kernel_mount_setattr(entry->group, "", AT_EMPTY_PATH, &attr);
+	else
 		entry->group = fcntl(cgroup->fd, F_DUPFD_CLOEXEC, 3);
 	return 0;
 }

@@ -200,6 +200,13 @@ JSON
 	assert_equal "$(brig inspect -f '{{json .Config.Healthcheck.Test}}' nohealth)" '["NONE"]'
 }
 
+@test "what the container exposes and has volumes for goes along" {
+	brig create --name made --network none --expose 99 -v /anon "$image" true >/dev/null
+	brig commit made made:1 >/dev/null
+	assert_equal "$(brig inspect --type image --format '{{json .Config.ExposedPorts}}' made:1)" '{"99/tcp":{}}'
+	assert_equal "$(brig inspect --type image --format '{{json .Config.Volumes}}' made:1)" '{"/anon":{}}'
+}
+
 @test "bad names, changes and containers are refused, and leave nothing" {
 	brig run --network none --name work base sh -c 'echo x >/x'
 	local bad before

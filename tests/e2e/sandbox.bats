@@ -280,7 +280,8 @@ zero character special file 1:5 666'
 	exec 9<"$BRIG_TEST_TOP" 8<"$BRIG_ROOT"
 	export SECRET=of-the-caller
 	assert_equal "$(inside -- ls /proc/self/fd | tr '\n' ' ')" '0 1 2 3 '
-	assert_equal "$(inside -- sh -c 'ls /proc/1/fd | tr "\n" " "')" '0 1 2 '
+	# By the shell itself (3 is the folder that it reads): a pipe of its would be open for a moment.
+	assert_equal "$(inside -- sh -c 'for fd in /proc/1/fd/*; do echo "${fd##*/}"; done' | tr '\n' ' ')" '0 1 2 3 '
 	refute_match "$(inside -- cat /proc/1/environ | tr '\0' '\n')" 'SECRET|BRIG|BATS'
 	refute_match "$(inside --init -- sh -c 'cat /proc/1/environ /proc/1/cmdline | tr "\0" "\n"')" 'SECRET|BATS|--network'
 	exec 9<&- 8<&-

@@ -132,7 +132,7 @@ need_layers() {
 	brig tag "$image" layers:1
 }
 settled() {
-	! pgrep -x 'brig|brig-unpack' >/dev/null
+	! pgrep -x 'brig|brig-unpack|brig-tidy' >/dev/null
 }
 
 # --- the stories -------------------------------------------------------------------------
@@ -244,6 +244,8 @@ story_commit() {
 	assert_run 0 brig rm one
 	assert_run 0 brig run --rm --network none second:1 cat data/own
 	assert_equal "$output" 2
+	# What commit left for later holds the content: rmi would leave some of it to the next command.
+	wait_until 60 settled
 	assert_run 0 brig rmi -f layers:1 second:1 third:1
 	wait_until 10 settled
 	assert_store_empty
@@ -308,8 +310,11 @@ story_full() {
 		mkdir "$tree"
 		head -c 1100M /dev/urandom >"$tree/file"
 	fi
+	# A pool that was given may be large.
+	if [[ $1 == zfs && -n ${BRIG_TEST_ZFS:-} ]]; then zfs set quota=600M "$BRIG_TEST_ZFS"; fi
 	assert_run 1 brig init "$tree"
-	assert_one_error "No space left|out of space"
+	assert_one_error "No space left|out of space|quota exceeded"
+	if [[ $1 == zfs && -n ${BRIG_TEST_ZFS:-} ]]; then zfs set quota=none "$BRIG_TEST_ZFS"; fi
 	assert_equal "$(ls -A "$BRIG_ROOT/tmp")" ""
 	# Some file systems free a while after the removal.
 	wait_until 60 brig run --rm layers:1 cat data/changed

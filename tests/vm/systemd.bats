@@ -31,6 +31,8 @@ failed_units() {
 }
 
 @test "a container: output, status, logs" {
+	# The first one says what it changes on the host.
+	brig run --rm "$image" true 2>/dev/null
 	assert_run 7 brig run --name box "$image" sh -c 'echo out; echo err >&2; exit 7'
 	assert_equal "$output/$errors" out/err
 	assert_run 0 brig logs box
@@ -85,7 +87,7 @@ failed_units() {
 
 # as_user DELEGATE COMMAND …: as a service of the user tester; its group is delegated or not.
 as_user() {
-	systemd-run --quiet --wait --pipe --uid=tester -p "Delegate=$1" -p WorkingDirectory=/home/tester \
+	systemd-run --quiet --wait --collect --pipe --uid=tester -p "Delegate=$1" -p WorkingDirectory=/home/tester \
 		--setenv=HOME=/home/tester --setenv=XDG_RUNTIME_DIR=/run/tester "${@:2}"
 }
 

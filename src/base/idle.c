@@ -9,7 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { PAGE = 4096 };
+/* OWN: more than idle_poll itself has on the stack. DEEP: as far as anybody went. */
+enum { PAGE = 4096, OWN = 512, DEEP = 64 * PAGE };
 
 /* Where the program begins: the linker's own name. */
 extern const char __executable_start;
@@ -78,6 +79,10 @@ void idle_prepare(struct idle *idle)
 __attribute__((noinline, aligned(PAGE))) int idle_poll(
 	const struct idle *idle, struct pollfd *polls, size_t count)
 {
+	uintptr_t end = ((uintptr_t)__builtin_frame_address(0) - OWN) & ~(uintptr_t)(PAGE - 1);
+
+	/* ENOMEM where the stack has not grown that far: the rest was still given back. */
+	call(SYS_madvise, (long)(end - DEEP), DEEP, MADV_DONTNEED, 0, 0);
 	for (size_t i = 0; i < idle->count; i++)
 		call(SYS_madvise, (long)(uintptr_t)idle->ranges[i].start, (long)idle->ranges[i].length,
 			MADV_DONTNEED, 0, 0);

@@ -3,9 +3,9 @@
  *
  * Every running container has a process that mostly sleeps. Of the program that it is, a sleeping
  * process needs the one page which holds the system call that it sleeps in: all other pages of
- * text and constants are given back before, and come from the page cache when it wakes. They
- * cost nobody anything where hundreds of such processes share them, but there need not be
- * hundreds.
+ * text and constants are given back before, and come from the page cache when it wakes; so is the
+ * stack below, into which the last event went. The pages cost nobody anything where hundreds of such
+ * processes share them, but there need not be hundreds.
  */
 #ifndef BASE_IDLE_H
 #define BASE_IDLE_H

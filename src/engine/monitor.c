@@ -61,6 +61,7 @@ struct monitor {
 	/* Once the start is over: see shrink(). */
 	struct engine kept_engine;
 	struct container_config kept_config;
+	struct container kept_container;
 };
 
 int monitor_send(int socket, enum monitor_type type, int value)
@@ -289,21 +290,23 @@ static void let_go(void)
 		return;
 }
 
-/* Gives back the stack below us, into which somebody went deep. */
-__attribute__((noinline)) static void shrink_stack(void)
+/* Gives back the stack above the monitor: what called us never hears of us again. Arguments and
+ * environment, which lie above that, are what ps shows. */
+static void shrink_callers(const struct monitor *monitor)
 {
-	enum { PAGE = 4096, DEEP = 64 * PAGE };
-	char here = 0;
-	uintptr_t end = ((uintptr_t)&here - PAGE) & ~(uintptr_t)(PAGE - 1);
+	enum { PAGE = 4096, FAR = 64 * PAGE };
+	uintptr_t start = ((uintptr_t)(monitor + 1) + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+	uintptr_t end = (uintptr_t)environ & ~(uintptr_t)(PAGE - 1);
 
-	/* ENOMEM where the stack has not grown that far: the rest was still given back. */
-	madvise((void *)(end - DEEP), DEEP, MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
+	/* It is elsewhere where somebody has changed it. */
+	if (end > start && end - start < FAR)
+		madvise((void *)start, end - start, MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
 }
 
 /*
  * What a monitor keeps in memory is there as often as there are containers, so what
  * starting one needed is given back: the command's arena, but for the little that the end
- * will ask for, and the stack.
+ * will ask for.
  */
 static void shrink(struct monitor *monitor)
 {
@@ -317,11 +320,13 @@ static void shrink(struct monitor *monitor)
 		.auto_remove = monitor->config->auto_remove,
 		.network = monitor->launch.network.network,
 	};
+	monitor->kept_container = *monitor->container;
+	monitor->container = monitor->launch.container = &monitor->kept_container;
 	monitor->engine = monitor->launch.engine = &monitor->kept_engine;
 	monitor->config = monitor->launch.config = &monitor->kept_config;
 	arena_free(arena);
 	idle_prepare(&monitor->idle);
-	shrink_stack();
+	shrink_callers(monitor);
 }
 
 /* Others can come from now on; nothing of the caller's is held any more. */
@@ -336,11 +341,8 @@ static void settle(struct monitor *monitor)
 static int wait_for_news(
 	struct monitor *monitor, struct pollfd *polls, nfds_t count, bool settled, bool quiet)
 {
-	if (settled && quiet) {
-		/* What the last event needed of it. */
-		shrink_stack();
+	if (settled && quiet)
 		return idle_poll(&monitor->idle, polls, count);
-	}
 	return poll(polls, count, settled ? QUIET : SETTLE);
 }
 

@@ -8,6 +8,7 @@
  *                          the caches, or to be done, is worth some tenths of a millisecond
  *   spawn --row COUNT FILE each command COUNT times in a row before the next one; the wall
  *                          time of all together is what counts
+ *   spawn --once COUNT FILE each command COUNT times at once; likewise
  *
  * In a word, %d is the number of the round. A name that ends in "@N" is run in every Nth
  * round only. A line that begins with "-" is run before the next one, every time, and is not
@@ -16,8 +17,8 @@
  * (namespaces die slowly) does not count here.
  *
  * For each command one line: name, median, minimum, 90th percentile, mean CPU time (its own
- * and that of children it waited for) and failures, with tabs, in microseconds. With --row
- * median, minimum and percentile are the wall time divided by COUNT.
+ * and that of children it waited for) and failures, with tabs, in microseconds. With --row and
+ * --once median, minimum and percentile are the wall time divided by COUNT.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -64,8 +65,8 @@ static void split(char *line, char **words)
 	words[count] = NULL;
 }
 
-/* Runs it to its end: wall time in µs, the CPU's added to *cpu; -1 where it failed. */
-static int64_t run(char *const *words, int round, int64_t *cpu, const posix_spawn_file_actions_t *actions)
+/* Starts it; -1 where that failed. */
+static pid_t start(char *const *words, int round, const posix_spawn_file_actions_t *actions)
 {
 	char texts[WORDS][256], *arguments[WORDS];
 	size_t count = 0;
@@ -79,21 +80,58 @@ static int64_t run(char *const *words, int round, int64_t *cpu, const posix_spaw
 		}
 	}
 	arguments[count] = NULL;
-	int status;
 	pid_t pid;
-	struct rusage usage;
-	int64_t began = now_us();
 	int r = posix_spawnp(&pid, arguments[0], actions, NULL, arguments, environ);
 	if (r != 0) {
 		fprintf(stderr, "spawn: %s: %s\n", arguments[0], strerror(r));
 		return -1;
 	}
+	return pid;
+}
+
+static int64_t cpu_of(const struct rusage *usage)
+{
+	return (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000 +
+	       usage->ru_utime.tv_usec + usage->ru_stime.tv_usec;
+}
+
+/* Runs it to its end: wall time in µs, the CPU's added to *cpu; -1 where it failed. */
+static int64_t run(char *const *words, int round, int64_t *cpu, const posix_spawn_file_actions_t *actions)
+{
+	int status;
+	struct rusage usage;
+	int64_t began = now_us();
+	pid_t pid = start(words, round, actions);
+	if (pid < 0)
+		return -1;
 	while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR)
 		;
 	int64_t wall = now_us() - began;
-	*cpu += (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec +
-		usage.ru_stime.tv_usec;
+	*cpu += cpu_of(&usage);
 	return status == 0 ? wall : -wall - 1;
+}
+
+/* Runs it count times at once, and keeps that as one run. */
+static void run_at_once(struct command *c, int count, const posix_spawn_file_actions_t *actions)
+{
+	int64_t began = now_us();
+	int left = 0, status;
+	struct rusage usage;
+
+	for (int i = 0; i < count; i++) {
+		if (start(c->words, i, actions) > 0)
+			left++;
+		else
+			c->failures++;
+	}
+	while (left > 0) {
+		if (wait4(-1, &status, 0, &usage) < 0)
+			continue;
+		left--;
+		c->failures += status != 0;
+		c->cpu += cpu_of(&usage) / count;
+	}
+	c->wall[c->runs++] = (now_us() - began) / count;
 }
 
 /* A new order of the numbers below count. */
@@ -118,11 +156,12 @@ static int compare(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
+	int once = argc > 1 && strcmp(argv[1], "--once") == 0;
 	int row = argc > 1 && strcmp(argv[1], "--row") == 0;
-	if (argc != 3 + row)
+	if (argc != 3 + row + once)
 		return 2;
-	int rounds = (int)strtol(argv[1 + row], NULL, 10);
-	FILE *file = fopen(argv[2 + row], "re");
+	int rounds = (int)strtol(argv[1 + row + once], NULL, 10);
+	FILE *file = fopen(argv[2 + row + once], "re");
 	if (!file || rounds < 1 || rounds > ROUNDS)
 		return 2;
 	struct command *commands = calloc(COMMANDS, sizeof *commands);
@@ -155,6 +194,10 @@ int main(int argc, char **argv)
 	int64_t ignored = 0, before = 0;
 	const char *rest = getenv("SPAWN_PAUSE");
 	long pause = rest && !row ? strtol(rest, NULL, 10) : 0;
+	for (size_t k = 0; once && k < count; k++)
+		run_at_once(&commands[k], rounds, &actions);
+	if (once)
+		rounds = 0;
 	size_t order[COMMANDS];
 	for (size_t k = 0; k < count; k++)
 		order[k] = k;

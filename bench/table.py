@@ -81,6 +81,9 @@ for row in rows:
         target("ps, no container", float(row[2]) / 1000, 0.8, " ms")
     if row[0] == "ps" and row[1].startswith("brig"):
         target(f"ps, {row[1][6:]}", float(row[2]) / 1000, 1.5, " ms")
+    if row[0] == "100 at once" and row[1].startswith("brig"):
+        target(f"100 at once, {row[1][6:]}: a second", 1000000 / float(row[2]), 150, "", False)
+        target(f"100 at once, {row[1][6:]}: lost", float(row[6]), 0)
     if row[0] == "exec" and row[1] == "brig":
         target("exec", float(row[2]) / 1000, 3.0, " ms")
     if row[0] == "memory" and row[1] == "brig, one container":

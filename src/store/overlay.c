@@ -201,7 +201,11 @@ static unsigned mount_attributes(const struct driver_rootfs *rootfs)
 	return KERNEL_MOUNT_ATTR_NODEV | (rootfs->read_only ? KERNEL_MOUNT_ATTR_RDONLY : 0);
 }
 
-/* The mount API. -EINVAL from *step "lowerdir+" means that this kernel does not know that way. */
+/*
+ * The mount API. From *step "lowerdir+", -EINVAL means that this kernel does not take a layer that
+ * way, and -EOPNOTSUPP that it is older than 6.5: its overlayfs has no mount API of its own, takes no
+ * descriptor, and would keep any string without a look at it, to refuse all of them at the mount.
+ */
 static int mount_by_context(const struct driver_rootfs *rootfs, const struct parts *parts, bool by_path,
 	const char **step, char *message, size_t size)
 {
@@ -214,11 +218,8 @@ static int mount_by_context(const struct driver_rootfs *rootfs, const struct par
 	*step = "lowerdir+";
 	for (size_t i = 0; i < parts->lower_count; i++) {
 		rc = set_folder(fs, "lowerdir+", parts->lower[i], by_path);
-		/* Before 6.5 a descriptor is no value at all for overlayfs. */
-		if (rc == -EOPNOTSUPP && !i)
-			rc = -EINVAL;
 		if (rc < 0)
-			return i || rc != -EINVAL ? (*step = "a layer", rc) : rc;
+			return i || (rc != -EINVAL && rc != -EOPNOTSUPP) ? (*step = "a layer", rc) : rc;
 	}
 	*step = "upperdir";
 	rc = set_folder(fs, "upperdir", parts->upper, by_path);
@@ -360,7 +361,7 @@ static int mount_somehow(struct store *store, const struct driver_rootfs *rootfs
 		rc = mount_by_context(rootfs, parts, false, &step, message, size);
 	if (way == OVERLAY_BY_PATH || (way == OVERLAY_ANY && rc == -EINVAL && !strcmp(step, "lowerdir+")))
 		rc = mount_by_context(rootfs, parts, true, &step, message, size);
-	if (way == OVERLAY_BY_CHILD || (way == OVERLAY_ANY && rc == -EINVAL && !strcmp(step, "lowerdir+")))
+	if (way == OVERLAY_BY_CHILD || (way == OVERLAY_ANY && rc < 0 && !strcmp(step, "lowerdir+")))
 		rc = mount_in_child(store, rootfs, &parts->stack);
 	return rc;
 }

@@ -209,7 +209,7 @@ more_throttled() {
 }
 
 @test "where the host lacks a controller, a flag is an error and a default one warning" {
-	v1 || skip "cgroup v1 holds the controllers here"
+	v1 || skip "this host has version 2 with its controllers"
 	# A second look at this host: version 2 alone, without any controller.
 	cat >"$BATS_TEST_TMPDIR/script" <<-'EOF'
 		umount -R /sys/fs/cgroup || umount -l /sys/fs/cgroup

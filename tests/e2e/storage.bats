@@ -313,7 +313,7 @@ story_full() {
 	# A pool that was given may be large.
 	if [[ $1 == zfs && -n ${BRIG_TEST_ZFS:-} ]]; then zfs set quota=600M "$BRIG_TEST_ZFS"; fi
 	assert_run 1 brig init "$tree"
-	assert_one_error "No space left|out of space|quota exceeded"
+	assert_one_error "No space left|out of space|[Qq]uota exceeded"
 	if [[ $1 == zfs && -n ${BRIG_TEST_ZFS:-} ]]; then zfs set quota=none "$BRIG_TEST_ZFS"; fi
 	assert_equal "$(ls -A "$BRIG_ROOT/tmp")" ""
 	# Some file systems free a while after the removal.

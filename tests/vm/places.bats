@@ -20,13 +20,13 @@ teardown() {
 	brig_clean
 }
 
-life() {
+life() { # DRIVER: what brig must have chosen
 	local archive=$BRIG_TEST_DIR/layers.tar id
 	[[ -e $archive ]] || tar -C "$(fixture layers)/oci" -cf "$archive" .
 	assert_run 0 brig load -i "$archive"
 	image=${output##*: }
 	brig tag "$image" layers:1
-	brig info -f '# {{.Driver}}' >&3
+	assert_equal "$(brig info -f '{{.Driver}}')" "$1"
 	# Names, modes and owners are those of the tree that was merged the slow way.
 	assert_run 0 brig run --network none --name one layers:1 \
 		sh -c 'find data -exec stat -c "%n %a %u:%g" {} +; echo own >data/own; echo changed >data/changed'
@@ -61,19 +61,19 @@ no_layers() {
 
 @test "ext4, by a stock kernel's overlay" {
 	export BRIG_ROOT=$BRIG_TEST_DIR/root
-	life
+	life overlay
 }
 
 @test "btrfs, on a loop device" {
 	on_loop btrfs mkfs.btrfs -q
-	life
+	life btrfs
 	# Only btrfs's own is left: no subvolume of ours.
 	assert_equal "$(btrfs subvolume list "$disk")" ""
 }
 
 @test "xfs, on a loop device" {
 	on_loop xfs mkfs.xfs -q
-	life
+	life overlay
 }
 
 @test "a dataset of OpenZFS" {
@@ -82,7 +82,7 @@ no_layers() {
 	before=$(zfs list -H -t all -o name)
 	assert_equal "$(stat -f -c %T "$(zfs get -H -o value mountpoint "$BRIG_TEST_ZFS")")" zfs
 	export BRIG_ROOT=$(zfs get -H -o value mountpoint "$BRIG_TEST_ZFS")/places
-	life
+	life zfs
 	assert_equal "$(zfs list -H -t all -o name)" "$before"
 	rm -rf "$BRIG_ROOT"
 }

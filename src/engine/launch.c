@@ -271,7 +271,7 @@ static int publish(struct launch *launch, struct err *e)
 {
 	if (!launch->ports.count)
 		return 0;
-	if (ports_publish(launch->engine, launch->container, launch->network.address, &launch->ports, e) < 0)
+	if (ports_publish(launch->engine, launch->container, &launch->network, &launch->ports, e) < 0)
 		return -1;
 	log_trace("monitor", "ports published");
 	return 0;

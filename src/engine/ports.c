@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/auto.h"
@@ -34,49 +35,61 @@ int ports_check(const struct engine *engine, struct container_config *config, st
 		config->publish_all = false;
 		return 0;
 	}
-	if (!engine->user_namespace)
+	if (engine->user_namespace) {
+		err_set(e, ERR_UNSUPPORTED, 0,
+			"an ordinary user's container has no network, so its ports cannot be published");
+		return err_hint(e, "run it as root, or with --network host, where its ports are the host's");
+	}
+	if (net_publishes(config->network))
 		return 0;
-	err_set(e, ERR_UNSUPPORTED, 0,
-		"an ordinary user's container has no network, so its ports cannot be published");
-	return err_hint(e, "run it as root, or with --network host, where its ports are the host's");
+	err_set(e, ERR_UNSUPPORTED, 0, "cannot publish ports on network %s", config->network);
+	return err_hint(e, "use --network bridge, or reach the container at its own address");
 }
 
-/* The rows of every wish; arena's. */
-static int read_wishes(struct arena *arena, const struct container_config *config, struct port_spec **out,
-	size_t *count, struct err *e)
+struct wishes {
+	struct port_spec *rows; /* the arena's */
+	size_t count, room;
+};
+
+static void add_wish(struct arena *arena, struct wishes *wishes, const struct port_spec *row)
 {
-	struct port_spec *rows = NULL, *some, *all;
-	size_t n = 0, more;
+	if (wishes->count == wishes->room) {
+		size_t room = wishes->room * 2 + 8;
+		struct port_spec *rows = arena_array(arena, room, sizeof *rows);
+		if (wishes->count)
+			memcpy(rows, wishes->rows, wishes->count * sizeof *rows);
+		wishes->rows = rows;
+		wishes->room = room;
+	}
+	wishes->rows[wishes->count++] = *row;
+}
+
+/* What is to be published; of what is exposed, with -P, the rest. */
+static int read_wishes(
+	struct arena *arena, const struct container_config *config, struct wishes *wishes, struct err *e)
+{
+	struct port_spec *some;
+	size_t n;
 
 	for (size_t i = 0; i < config->publish.count; i++) {
-		if (port_parse_publish(arena, config->publish.items[i], &some, &more, e) < 0)
+		if (port_parse_publish(arena, config->publish.items[i], &some, &n, e) < 0)
 			return -1;
-		all = arena_array(arena, n + more, sizeof *all);
-		if (n)
-			memcpy(all, rows, n * sizeof *all);
-		memcpy(all + n, some, more * sizeof *all);
-		rows = all;
-		n += more;
+		for (size_t k = 0; k < n; k++)
+			add_wish(arena, wishes, &some[k]);
 	}
-	size_t given = n;
+	size_t given = wishes->count;
 	for (size_t i = 0; config->publish_all && i < config->expose.count; i++) {
-		if (port_parse_expose(arena, config->expose.items[i], &some, &more, e) < 0)
+		if (port_parse_expose(arena, config->expose.items[i], &some, &n, e) < 0)
 			return -1;
-		all = arena_array(arena, n + more, sizeof *all);
-		if (n)
-			memcpy(all, rows, n * sizeof *all);
-		for (size_t k = 0; k < more; k++) {
+		for (size_t k = 0; k < n; k++) {
 			bool there = false;
 			for (size_t j = 0; j < given && !there; j++)
-				there = all[j].container == some[k].container &&
-					all[j].protocol == some[k].protocol;
+				there = wishes->rows[j].container == some[k].container &&
+					wishes->rows[j].protocol == some[k].protocol;
 			if (!there)
-				all[n++] = some[k];
+				add_wish(arena, wishes, &some[k]);
 		}
-		rows = all;
 	}
-	*out = rows;
-	*count = n;
 	return 0;
 }
 
@@ -200,15 +213,30 @@ static int hold_one(
 	return err_errno(e, rc, "cannot publish port %u", port->host_port);
 }
 
+enum { MANY = 512 };
+
+/* A socket for each port may be more than the caller's shell allows; the container has limits of its own. */
+static void allow_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int ports_hold(struct engine *engine, const struct container_config *config, struct ports *out, struct err *e)
 {
 	auto_arena struct arena arena = {0};
-	struct port_spec *wishes;
-	size_t count;
+	struct wishes wishes = {0};
 
 	*out = (struct ports){0};
-	if (read_wishes(&arena, config, &wishes, &count, e) < 0)
+	if (read_wishes(&arena, config, &wishes, e) < 0)
 		return -1;
+	size_t count = wishes.count;
+	if (count >= MANY)
+		allow_files();
 	struct ports ports = {
 		.list = calloc(count, sizeof *ports.list), .sockets = calloc(count, sizeof(int))};
 	if (!ports.list || !ports.sockets) {
@@ -218,11 +246,11 @@ int ports_hold(struct engine *engine, const struct container_config *config, str
 	/* Those that were named first: a free one that is chosen must not be one of them. */
 	for (int chosen = 0; chosen < 2; chosen++)
 		for (size_t i = 0; i < count; i++) {
-			bool choose = !wishes[i].host_first || wishes[i].host_last > wishes[i].host_first;
+			bool choose = !wishes.rows[i].host_first || wishes.rows[i].host_last > wishes.rows[i].host_first;
 			if (choose != chosen)
 				continue;
 			ports.sockets[ports.count] = -1;
-			if (hold_one(engine, &wishes[i], &ports.list[ports.count],
+			if (hold_one(engine, &wishes.rows[i], &ports.list[ports.count],
 				    &ports.sockets[ports.count], e) < 0) {
 				ports_let_go(&ports);
 				return -1;
@@ -243,14 +271,14 @@ void ports_let_go(struct ports *ports)
 	*ports = (struct ports){0};
 }
 
-int ports_publish(struct engine *engine, const struct container *container, const char *address,
-	const struct ports *ports, struct err *e)
+int ports_publish(struct engine *engine, const struct container *container,
+	const struct net_attachment *network, const struct ports *ports, struct err *e)
 {
 	char clash[65];
 	struct net_publish publish = {.run_root = engine->run,
-		.network = "bridge",
+		.network = network->network,
 		.id = container->id,
-		.address = address,
+		.address = network->address,
 		.ports = ports->list,
 		.count = ports->count};
 

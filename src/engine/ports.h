@@ -35,8 +35,8 @@ int ports_hold(
 	struct engine *engine, const struct container_config *config, struct ports *out, struct err *e);
 void ports_let_go(struct ports *ports);
 /* What is held, into the kernel. */
-int ports_publish(struct engine *engine, const struct container *container, const char *address,
-	const struct ports *ports, struct err *e);
+int ports_publish(struct engine *engine, const struct container *container,
+	const struct net_attachment *network, const struct ports *ports, struct err *e);
 
 /* A port of a container as lists show it. */
 struct ports_row {

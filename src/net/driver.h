@@ -24,6 +24,7 @@ struct net_driver {
 	int (*prepare)(const struct net_request *request, struct err *e);
 	int (*adopt)(const struct net_request *request, const char *pool_id, struct net_attachment *got,
 		struct err *e);
+	/* NULL where such a network has no ports to publish; then so are the next two. */
 	int (*publish)(const struct net_publish *publish, char clash[65], struct err *e);
 	int (*each_port)(int run_root, net_port_fn *take, void *context, struct err *e);
 	int (*reload)(int run_root, struct buf *note, struct err *e);

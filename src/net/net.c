@@ -100,6 +100,14 @@ int net_sweep(int run_root, net_dead_fn *dead, void *context, struct err *e)
 	return freed;
 }
 
+bool net_publishes(const char *network)
+{
+	struct err ignored;
+	const struct net_driver *driver = net_driver_find(network, &ignored);
+
+	return driver && driver->publish;
+}
+
 int net_publish(const struct net_publish *publish, char clash[65], struct err *e)
 {
 	const struct net_driver *driver = net_driver_find(publish->network, e);

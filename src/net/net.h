@@ -122,6 +122,9 @@ struct net_publish {
  * this run root that has it, or "". ERR_UNSUPPORTED where that kind of network has no ports. */
 int net_publish(const struct net_publish *publish, char clash[65], struct err *e);
 
+/* Whether that kind of network can publish ports at all. */
+bool net_publishes(const char *network);
+
 typedef void net_port_fn(void *context, const char *id, const struct net_port *port);
 /* Every published port of this run root, in the order in which they were given. */
 int net_each_port(int run_root, net_port_fn *take, void *context, struct err *e);

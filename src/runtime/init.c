@@ -446,6 +446,8 @@ static int confine_last(const struct spec_process *process, const struct user *u
 		if (rc < 0)
 			return err_errno(e, rc, "cannot set the OOM score to %d", process->oom_score_adj);
 	}
+	/* Before the limits: as many files as the new one allows may be open already. */
+	auto_close int status = proc < 0 ? -1 : fd_open(proc, "self/status", O_RDONLY, 0);
 	rc = confine_rlimits(process->rlimits, process->rlimits_count, &failed);
 	if (rc < 0)
 		return err_errno(e, rc, "cannot set the limit %s",
@@ -453,7 +455,6 @@ static int confine_last(const struct spec_process *process, const struct user *u
 	if (give_streams(process, user, e) < 0)
 		return -1;
 
-	auto_close int status = proc < 0 ? -1 : fd_open(proc, "self/status", O_RDONLY, 0);
 	struct confine confine = {
 		.uid = user->uid,
 		.gid = user->gid,

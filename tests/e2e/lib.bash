@@ -187,6 +187,14 @@ outside_start() {
 	outside ip link set lo up
 	ip route add default via 192.0.2.1
 }
+# outside_stop: ends whoever serves out there, and with them that world.
+outside_stop() {
+	local pid world
+	world=$(readlink "/proc/$(cat "$BRIG_TEST_DIR/outside.pid")/ns/net")
+	for pid in $(cd /proc && echo [0-9]*); do
+		[[ $(readlink "/proc/$pid/ns/net" 2>/dev/null) != "$world" ]] || kill "$pid"
+	done
+}
 # outside COMMAND …: runs it out there.
 outside() {
 	nsenter --net="/proc/$(cat "$BRIG_TEST_DIR/outside.pid")/ns/net" "$@"

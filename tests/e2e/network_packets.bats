@@ -16,12 +16,7 @@ setup_file() {
 }
 
 teardown_file() {
-	# Whoever serves in the outside world, and then the world.
-	local pid world
-	world=$(readlink "/proc/$(cat "$BRIG_TEST_DIR/outside.pid")/ns/net")
-	for pid in $(cd /proc && echo [0-9]*); do
-		[[ $(readlink "/proc/$pid/ns/net" 2>/dev/null) != "$world" ]] || kill "$pid"
-	done
+	outside_stop
 }
 
 setup() {

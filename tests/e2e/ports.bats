@@ -9,11 +9,7 @@ setup_file() {
 }
 
 teardown_file() {
-	local pid world
-	world=$(readlink "/proc/$(cat "$BRIG_TEST_DIR/outside.pid")/ns/net")
-	for pid in $(cd /proc && echo [0-9]*); do
-		[[ $(readlink "/proc/$pid/ns/net" 2>/dev/null) != "$world" ]] || kill "$pid"
-	done
+	outside_stop
 }
 
 setup() {
@@ -215,5 +211,17 @@ map() {
 	assert_match "$errors" "published ports are discarded when using host network mode"
 	assert_run 0 brig run --rm --network none -p 8080:80 "$image" true
 	assert_match "$errors" "published ports are discarded when using none network mode"
+	assert_run 125 brig run --rm --network bridge0 -p 8080:80 "$image" true
+	assert_one_error "cannot publish ports on network bridge0"
 	assert_nothing_left
+}
+
+@test "more ports than a container may have files, and than the caller may" {
+	ulimit -Sn 1024
+	start web -p 20000-21499:10000-11499
+	serve web 11499
+	assert_equal "$(ask 192.0.2.2 21499)" "web 192.0.2.2"
+	assert_equal "$(brig port web | wc -l)" 1500
+	brig rm -f web >/dev/null
+	assert_equal "$(map ' : 172')" 0
 }

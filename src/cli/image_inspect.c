@@ -1,19 +1,9 @@
 /* image_inspect.c - brig image inspect. */
-#include "cli/format.h"
 #include "cli/inspect.h"
-
-struct inspect_options {
-	const char *format;
-};
-
-static const struct opt options_table[] = {
-	{"format", 'f', OPT_STRING, offsetof(struct inspect_options, format), NULL, FORMAT_OBJECT_HELP},
-	{NULL},
-};
 
 static int run_inspect(struct cli *cli, void *given, int argc, char **argv, struct err *e)
 {
-	const struct inspect_options *options = given;
+	const struct inspect_one *options = given;
 
 	return cli_inspect(cli, INSPECT_IMAGE, options->format, argc, argv, e);
 }
@@ -22,8 +12,8 @@ const struct verb verb_image_inspect = {
 	.name = "image inspect",
 	.summary = "Display detailed information on one or more images",
 	.usage = "[OPTIONS] IMAGE [IMAGE...]",
-	.options = options_table,
-	.options_size = sizeof(struct inspect_options),
+	.options = inspect_one_options,
+	.options_size = sizeof(struct inspect_one),
 	.min_operands = 1,
 	.max_operands = VERB_ANY,
 	.run = run_inspect,

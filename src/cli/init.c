@@ -1,19 +1,15 @@
 /* init.c - brig init. */
-#include "base/log.h"
 #include "cli/open.h"
 #include "engine/init.h"
 
 static int run_init(struct cli *cli, void *given, int argc, char **argv, struct err *e)
 {
-	struct init_result result;
+	char serial[IMAGE_SERIAL];
 	struct engine *engine = cli_engine(cli, ENGINE_WRITE, e);
 
-	if (!engine || engine_init(engine, argv[0], &result, e) < 0)
+	if (!engine || engine_init(engine, argv[0], serial, e) < 0)
 		return -1;
-	if (result.skipped)
-		log_warning("%llu things of %s are not in the image: sockets, devices, mounted file systems",
-			(unsigned long long)result.skipped, argv[0]);
-	cli_print(cli, "Created: %s\n", result.serial);
+	cli_print(cli, "Created: %s\n", serial);
 	return 0;
 }
 

@@ -21,6 +21,11 @@ static const struct opt options_table[] = {
 	{NULL},
 };
 
+const struct opt inspect_one_options[] = {
+	{"format", 'f', OPT_STRING, offsetof(struct inspect_one, format), NULL, FORMAT_OBJECT_HELP},
+	{NULL},
+};
+
 /* What docker's Go structs have although its JSON leaves it out where it is empty, and how the empty
  * value prints. */
 static const struct template_zero zeros[] = {

@@ -11,6 +11,12 @@ enum inspect_kind {
 	INSPECT_ANY = INSPECT_CONTAINER | INSPECT_IMAGE | INSPECT_VOLUME,
 };
 
+/* The options of the verbs for one kind. */
+struct inspect_one {
+	const char *format;
+};
+extern const struct opt inspect_one_options[];
+
 /* Prints an array with the document of each name, or what format says of each, a line
  * each. A name that is not there is complained about, and the status is 1. */
 int cli_inspect(

@@ -8,6 +8,7 @@
 
 #include "base/auto.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/time.h"
 #include "engine/image.h"
 #include "oci/image.h"
@@ -32,7 +33,7 @@ static int fill_layer(struct engine *engine, int folder, const char *path, struc
 
 /* The image around the layer: config, manifest of none, record. */
 static int add_image(struct engine *engine, const char *path, const struct layer *layer,
-	struct init_result *result, struct err *e)
+	char serial[IMAGE_SERIAL], struct err *e)
 {
 	struct arena *arena = engine->arena;
 	auto_buf struct buf document = {0};
@@ -72,14 +73,15 @@ static int add_image(struct engine *engine, const char *path, const struct layer
 	if (blob_write(&engine->store, document.data, document.length, &image.id, e) < 0 ||
 		image_add(&engine->store, &image, &none, e) < 0)
 		return -1;
-	memcpy(result->serial, image.serial, sizeof result->serial);
+	memcpy(serial, image.serial, IMAGE_SERIAL);
 	return 0;
 }
 
-int engine_init(struct engine *engine, const char *path, struct init_result *result, struct err *e)
+int engine_init(struct engine *engine, const char *path, char serial[IMAGE_SERIAL], struct err *e)
 {
 	struct store *store = &engine->store;
 	struct layer_stage stage = {0};
+	uint64_t skipped = 0;
 	auto_close int folder = fd_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
 
 	if (folder < 0) {
@@ -88,22 +90,24 @@ int engine_init(struct engine *engine, const char *path, struct init_result *res
 			       ? err_hint(e, "brig init takes a folder; brig load reads an archive")
 			       : -1;
 	}
-	*result = (struct init_result){0};
 	if (driver_use(store, engine->config->driver, e) < 0)
 		return -1;
 	store_sweep(store);
 	engine_collect_garbage(engine);
 	if (store_lock(store, STORE_SHARED, e) < 0)
 		return -1;
-	int rc = fill_layer(engine, folder, path, &stage, &result->skipped, e);
+	int rc = fill_layer(engine, folder, path, &stage, &skipped, e);
 	struct layer layer = stage.layer;
 	if (rc == 0)
 		rc = store_sync(store, e);
 	if (rc == 0)
 		rc = layer_publish(store, &stage, e);
 	if (rc == 0)
-		rc = add_image(engine, path, &layer, result, e);
+		rc = add_image(engine, path, &layer, serial, e);
 	layer_drop(store, &stage);
 	store_unlock(store);
+	if (rc == 0 && skipped)
+		log_warning("%llu things of %s are not in the image: sockets, devices, mounted file systems",
+			(unsigned long long)skipped, path);
 	return rc;
 }

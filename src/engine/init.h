@@ -8,14 +8,9 @@
 #include "engine/engine.h"
 #include "store/image.h"
 
-/* What was left out of the image, as no layer can hold it. */
-struct init_result {
-	char serial[IMAGE_SERIAL];
-	uint64_t skipped; /* sockets, devices, mounted file systems, attributes */
-};
-
 /* Copies the folder into the store as an image of one layer without a name other than its
- * serial. The folder is only read. */
-int engine_init(struct engine *engine, const char *folder, struct init_result *result, struct err *e);
+ * serial. The folder is only read. Warns of what no layer can hold: sockets, devices, mounted
+ * file systems. */
+int engine_init(struct engine *engine, const char *folder, char serial[IMAGE_SERIAL], struct err *e);
 
 #endif

@@ -246,7 +246,8 @@ int ports_hold(struct engine *engine, const struct container_config *config, str
 	/* Those that were named first: a free one that is chosen must not be one of them. */
 	for (int chosen = 0; chosen < 2; chosen++)
 		for (size_t i = 0; i < count; i++) {
-			bool choose = !wishes.rows[i].host_first || wishes.rows[i].host_last > wishes.rows[i].host_first;
+			bool choose = !wishes.rows[i].host_first ||
+				      wishes.rows[i].host_last > wishes.rows[i].host_first;
 			if (choose != chosen)
 				continue;
 			ports.sockets[ports.count] = -1;

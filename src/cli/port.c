@@ -18,11 +18,12 @@ static int run_port(struct cli *cli, void *given, int argc, char **argv, struct 
 		ports_of(engine, &container, NULL, &rows, &count, e) < 0)
 		return -1;
 	if (argc == 2) {
-		if (port_parse_expose(&cli->arena, argv[1], &wanted, &shown, e) < 0)
-			return -1;
-		if (shown != 1)
-			return err_set(
-				e, ERR_INVALID, 0, "invalid port '%s': it has to be one port", argv[1]);
+		char clean[128];
+		if (port_parse_expose(&cli->arena, argv[1], &wanted, &shown, e) < 0 || shown != 1) {
+			err_set(e, ERR_INVALID, 0, "invalid port (%s)",
+				err_sanitize(clean, sizeof clean, argv[1]));
+			return err_hint(e, "name one port of the container's: 80, or 53/udp");
+		}
 		shown = 0;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -32,10 +33,10 @@ static int run_port(struct cli *cli, void *given, int argc, char **argv, struct 
 			continue;
 		shown++;
 		if (wanted)
-			cli_print(cli, "%s:%u\n", rows[i].ip, port->host_port);
+			cli_print(cli, "%s\n", ports_host(&cli->arena, &rows[i]));
 		else
-			cli_print(cli, "%u/%s -> %s:%u\n", port->container_port,
-				port_protocol(port->protocol), rows[i].ip, port->host_port);
+			cli_print(cli, "%u/%s -> %s\n", port->container_port, port_protocol(port->protocol),
+				ports_host(&cli->arena, &rows[i]));
 	}
 	if (wanted && !shown)
 		return err_set(e, ERR_NOT_FOUND, 0, "no public port '%s' published for %s", argv[1], argv[0]);

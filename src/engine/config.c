@@ -7,8 +7,10 @@
  */
 #include "engine/config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,7 +23,7 @@
 
 #define LIMIT (1 << 20) /* bytes of a file that anybody wrote by hand */
 
-enum key_kind { KEY_STRING, KEY_LIST, KEY_BOOL, KEY_COUNT, KEY_SIZE, KEY_PATH };
+enum key_kind { KEY_STRING, KEY_LIST, KEY_BOOL, KEY_COUNT, KEY_SIZE, KEY_PATH, KEY_ADDRESS };
 
 struct key {
 	const char *section;
@@ -38,7 +40,7 @@ static const struct key keys[] = {
 	{"storage", "driver", KEY_STRING, AT(driver)},
 	{"storage", "zfs_dataset", KEY_STRING, AT(zfs_dataset)},
 	{"network", "dns", KEY_LIST, AT(dns)},
-	{"network", "publish_address", KEY_STRING, AT(publish_address)},
+	{"network", "publish_address", KEY_ADDRESS, AT(publish_address)},
 	{"container", "pids_limit", KEY_COUNT, AT(pids_limit)},
 	{"network", "ready", KEY_BOOL, AT(ready_networks)},
 	{"container", "no_new_privileges", KEY_BOOL, AT(no_new_privileges)},
@@ -166,6 +168,7 @@ static int parse_heading(struct parser *p, char *heading, struct err *e)
 static int set_key(struct parser *p, const struct key *key, const char *value, struct err *e)
 {
 	void *member = (p->registry ? (char *)p->registry : (char *)p->config) + key->offset;
+	unsigned char bytes[sizeof(struct in6_addr)];
 	int64_t number;
 
 	switch (key->kind) {
@@ -177,6 +180,13 @@ static int set_key(struct parser *p, const struct key *key, const char *value, s
 		*(const char **)member = arena_strdup(p->arena, value);
 		return 0;
 	case KEY_STRING:
+		*(const char **)member = arena_strdup(p->arena, value);
+		return 0;
+	case KEY_ADDRESS:
+		if (inet_pton(strchr(value, ':') ? AF_INET6 : AF_INET, value, bytes) != 1) {
+			fail(p, e, "not an IP address: ", value);
+			return -1;
+		}
 		*(const char **)member = arena_strdup(p->arena, value);
 		return 0;
 	case KEY_LIST:

@@ -407,7 +407,8 @@ int launch_up(struct launch *launch, const int stdio[3], struct err *e)
 			return -1;
 		launch->stages |= STAGE_STATUS;
 	}
-	int rc = ports_wanted(launch->config) ? ports_hold(launch->engine, launch->config, &launch->ports, e)
+	int rc = ports_wanted(launch->config) ? ports_hold(launch->engine, launch->config,
+							before.state == CONTAINER_CREATING, &launch->ports, e)
 					      : 0;
 	if (rc == 0)
 		rc = go_up(launch, stdio, &arena, e);

@@ -365,7 +365,7 @@ static void look_after(struct monitor *monitor)
 	bool alive = true, settled = false, quiet = false;
 
 	while (alive) {
-		struct pollfd polls[4 + 3 * CLIENTS];
+		struct pollfd polls[5 + 3 * CLIENTS];
 		size_t count = 0, first;
 
 		polls[count++] = (struct pollfd){.fd = monitor->launch.process.pidfd, .events = POLLIN};
@@ -373,6 +373,8 @@ static void look_after(struct monitor *monitor)
 		for (int i = 0; i < 2; i++)
 			polls[count++] = (struct pollfd){
 				.fd = held_up(monitor, i) ? -1 : monitor->outputs[i], .events = POLLIN};
+		polls[count++] =
+			(struct pollfd){.fd = ports_forward_fd(&monitor->launch.ports), .events = POLLIN};
 		first = count;
 		for (size_t i = 0; i < monitor->clients_count; i++) {
 			struct client *client = &monitor->clients[i];
@@ -396,6 +398,8 @@ static void look_after(struct monitor *monitor)
 		for (int i = 0; i < 2; i++)
 			if (polls[2 + i].revents)
 				pump(monitor, i);
+		if (polls[4].revents)
+			ports_forward(&monitor->launch.ports);
 		for (size_t i = monitor->clients_count; i-- > 0;) {
 			struct client *client = &monitor->clients[i];
 			const struct pollfd *poll_of = &polls[first + 3 * i];

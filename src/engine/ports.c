@@ -13,6 +13,7 @@
 #include "base/auto.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "net/forward.h"
 #include "oci/port.h"
 
 /* ---- wishes ---- */
@@ -21,13 +22,6 @@ int ports_check(const struct engine *engine, struct container_config *config, st
 {
 	if (!config->publish.count && !config->publish_all)
 		return 0;
-	for (size_t i = 0; i < config->publish.count; i++)
-		if (config->publish.items[i][0] == '[') {
-			err_set(e, ERR_UNSUPPORTED, 0,
-				"cannot publish a port on an IPv6 address (%s): containers have IPv4 only",
-				config->publish.items[i]);
-			return err_hint(e, "name an IPv4 address, or none");
-		}
 	if (!strcmp(config->network, "host") ||
 		(!strcmp(config->network, "none") && !engine->user_namespace)) {
 		log_warning("published ports are discarded when using %s network mode", config->network);
@@ -95,39 +89,76 @@ static int read_wishes(
 
 /* ---- holding ---- */
 
+/* The host's side of a port as a socket's address; how long it is. */
+static socklen_t address_of(const struct net_port *port, struct sockaddr_in6 *out)
+{
+	struct sockaddr_in four = {.sin_family = AF_INET,
+		.sin_port = htons(port->host_port),
+		.sin_addr.s_addr = htonl(port->host)};
+
+	*out = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = four.sin_port};
+	memcpy(&out->sin6_addr, port->host6, sizeof port->host6);
+	if (port->six)
+		return sizeof *out;
+	memcpy(out, &four, sizeof four);
+	return sizeof four;
+}
+
 /* Binds a socket, which is enough that nobody else can. Where only old connections of the host's own are
- * in the way, the port is taken in spite of them, and then only a listening socket keeps it. */
+ * in the way, the port is taken in spite of them, and then only a listening socket keeps it; one that
+ * connections are taken from listens anyway. */
 static int hold(const struct net_port *port, uint16_t *chosen)
 {
 	bool tcp = port->protocol == IPPROTO_TCP;
-	struct sockaddr_in address = {.sin_family = AF_INET,
-		.sin_port = htons(port->host_port),
-		.sin_addr.s_addr = htonl(port->host)};
-	socklen_t size = sizeof address;
-	int on = 1;
-	auto_close int fd = socket(AF_INET,
+	struct sockaddr_in6 address;
+	socklen_t size = address_of(port, &address);
+	const int on = 1;
+	auto_close int fd = socket(port->six ? AF_INET6 : AF_INET,
 		(port->protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, port->protocol);
 
 	if (fd < 0)
 		return -errno;
-	int rc = bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
-	if (rc == -EADDRINUSE && tcp && port->host_port) {
+	/* The same port of IPv4 is another one. */
+	if (port->six && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
+		return -errno;
+	/* Connections that were taken from such a socket are in nobody's way. */
+	if (port->six && tcp && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+		return -errno;
+	int rc = bind(fd, (const struct sockaddr *)&address, size) < 0 ? -errno : 0;
+	if (rc == -EADDRINUSE && tcp && port->host_port && !port->six) {
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-		if (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 0) == 0)
+		if (bind(fd, (const struct sockaddr *)&address, size) == 0 && listen(fd, 0) == 0)
 			rc = 0;
 	}
+	if (rc == 0 && port->six && tcp && listen(fd, SOMAXCONN) < 0)
+		rc = -errno;
 	if (rc == 0 && getsockname(fd, (struct sockaddr *)&address, &size) < 0)
 		rc = -errno;
 	if (rc < 0)
 		return rc;
-	*chosen = ntohs(address.sin_port);
+	/* It stands at the same place in both families' addresses. */
+	*chosen = ntohs(address.sin6_port);
 	return steal_fd(&fd);
 }
 
-static void write_ip(uint32_t address, char out[16])
+static bool read_ip(const char *text, struct net_port *port)
 {
-	struct in_addr in = {.s_addr = htonl(address)};
-	inet_ntop(AF_INET, &in, out, 16);
+	struct in_addr four;
+
+	port->six = strchr(text, ':');
+	if (port->six)
+		return inet_pton(AF_INET6, text, port->host6) == 1;
+	if (inet_pton(AF_INET, text, &four) != 1)
+		return false;
+	port->host = ntohl(four.s_addr);
+	return true;
+}
+
+static void write_ip(const struct net_port *port, char out[46])
+{
+	struct in_addr in = {.s_addr = htonl(port->host)};
+
+	inet_ntop(port->six ? AF_INET6 : AF_INET, port->six ? (const void *)port->host6 : &in, out, 46);
 }
 
 struct search {
@@ -138,14 +169,13 @@ struct search {
 static void take_clash(void *context, const char *id, const struct net_port *port)
 {
 	struct search *search = context;
-	const struct net_port *wanted = search->wanted;
 
-	if (port->protocol == wanted->protocol && port->host_port == wanted->host_port &&
-		(port->host == wanted->host || !port->host || !wanted->host))
+	if (net_ports_clash(search->wanted, port))
 		snprintf(search->id, sizeof search->id, "%s", id);
 }
 
-static int taken(struct engine *engine, const struct net_port *port, const char *id, struct err *e)
+/* anew: its user can choose another. */
+static int taken(struct engine *engine, const struct net_port *port, const char *id, bool anew, struct err *e)
 {
 	struct search search = {.wanted = port};
 	struct container container;
@@ -169,22 +199,33 @@ static int taken(struct engine *engine, const struct net_port *port, const char 
 	const char *protocol = port->protocol == IPPROTO_TCP ? "" : port_protocol(port->protocol);
 	err_set(e, ERR_CONFLICT, 0, "cannot publish port %u%s%s: it is %s", port->host_port,
 		*protocol ? "/" : "", protocol, *who ? who : "taken");
-	return err_hint(e, "try: brig run -p %u:%u%s%s …",
-		port->host_port < 65535 ? port->host_port + 1u : port->host_port - 1u, port->container_port,
-		*protocol ? "/" : "", protocol);
+	char ip[46];
+	write_ip(port, ip);
+	bool any = !port->six && !port->host;
+	unsigned near = port->host_port < 65535 ? port->host_port + 1u : port->host_port - 1u;
+	return err_hint(e, "%s -p %s%s%s%u:%u%s%s%s",
+		anew ? "try: brig run" : "free it, or create the container anew:", port->six ? "[" : "",
+		any ? "" : ip,
+		any         ? ""
+		: port->six ? "]:"
+			    : ":",
+		near, port->container_port, *protocol ? "/" : "", protocol, anew ? " …" : "");
 }
 
-static int hold_one(
-	struct engine *engine, const struct port_spec *spec, struct net_port *port, int *held, struct err *e)
+static int hold_one(struct engine *engine, const struct port_spec *spec, bool anew, struct net_port *port,
+	int *held, struct err *e)
 {
 	const char *ip = *spec->ip ? spec->ip : engine->config->publish_address;
-	struct in_addr address;
 	int rc = -EADDRINUSE;
 
-	if (inet_pton(AF_INET, ip, &address) != 1)
-		return err_set(e, ERR_INVALID, 0, "cannot publish a port on %s: it is no IPv4 address", ip);
-	*port = (struct net_port){
-		.host = ntohl(address.s_addr), .container_port = spec->container, .protocol = spec->protocol};
+	*port = (struct net_port){.container_port = spec->container, .protocol = spec->protocol};
+	if (!read_ip(ip, port))
+		return err_set(e, ERR_INVALID, 0, "cannot publish a port on %s: it is no IP address", ip);
+	if (port->six && spec->protocol == IPPROTO_SCTP)
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			"cannot publish sctp port %u on %s: only an IPv4 address can lead sctp to a "
+			"container",
+			spec->container, ip);
 	unsigned last = spec->host_last > spec->host_first ? spec->host_last : spec->host_first;
 	for (unsigned at = spec->host_first; at <= last && rc == -EADDRINUSE; at++) {
 		port->host_port = (uint16_t)at;
@@ -202,14 +243,14 @@ static int hold_one(
 		port->host_port = spec->host_first;
 		return 0;
 	}
-	if (rc == -EADDRNOTAVAIL)
+	if (rc == -EADDRNOTAVAIL || rc == -EAFNOSUPPORT)
 		return err_set(e, ERR_INVALID, 0,
 			"cannot publish port %u on %s: this host has no such address", port->host_port, ip);
 	if (rc == -EADDRINUSE && last > spec->host_first)
 		return err_set(e, ERR_CONFLICT, 0, "cannot publish port %u: all of the ports %u-%u are taken",
 			spec->container, spec->host_first, last);
 	if (rc == -EADDRINUSE)
-		return taken(engine, port, NULL, e);
+		return taken(engine, port, NULL, anew, e);
 	return err_errno(e, rc, "cannot publish port %u", port->host_port);
 }
 
@@ -226,7 +267,33 @@ static void allow_files(void)
 	}
 }
 
-int ports_hold(struct engine *engine, const struct container_config *config, struct ports *out, struct err *e)
+/* Each connection that is handed on takes two descriptors. */
+static bool any_six(const struct engine *engine, const struct wishes *wishes)
+{
+	bool by_default = strchr(engine->config->publish_address, ':');
+
+	for (size_t i = 0; i < wishes->count; i++)
+		if (*wishes->rows[i].ip ? strchr(wishes->rows[i].ip, ':') != NULL : by_default)
+			return true;
+	return false;
+}
+
+/* One that is asked for twice. */
+static int refuse_twice(const struct ports *ports, struct err *e)
+{
+	const struct net_port *last = &ports->list[ports->count];
+
+	for (size_t i = 0; i < ports->count; i++)
+		if (net_ports_clash(&ports->list[i], last))
+			return err_set(e, ERR_CONFLICT, 0,
+				"cannot publish port %u: it was asked for twice, for the container's ports "
+				"%u and %u",
+				last->host_port, ports->list[i].container_port, last->container_port);
+	return 0;
+}
+
+int ports_hold(struct engine *engine, const struct container_config *config, bool anew, struct ports *out,
+	struct err *e)
 {
 	auto_arena struct arena arena = {0};
 	struct wishes wishes = {0};
@@ -235,10 +302,11 @@ int ports_hold(struct engine *engine, const struct container_config *config, str
 	if (read_wishes(&arena, config, &wishes, e) < 0)
 		return -1;
 	size_t count = wishes.count;
-	if (count >= MANY)
+	if (count >= MANY || any_six(engine, &wishes))
 		allow_files();
-	struct ports ports = {
-		.list = calloc(count, sizeof *ports.list), .sockets = calloc(count, sizeof(int))};
+	struct ports ports = {.anew = anew,
+		.list = calloc(count, sizeof *ports.list),
+		.sockets = calloc(count, sizeof(int))};
 	if (!ports.list || !ports.sockets) {
 		ports_let_go(&ports);
 		return err_errno(e, -ENOMEM, "cannot hold the container's ports");
@@ -251,8 +319,10 @@ int ports_hold(struct engine *engine, const struct container_config *config, str
 			if (choose != chosen)
 				continue;
 			ports.sockets[ports.count] = -1;
-			if (hold_one(engine, &wishes.rows[i], &ports.list[ports.count],
+			if (hold_one(engine, &wishes.rows[i], anew, &ports.list[ports.count],
 				    &ports.sockets[ports.count], e) < 0) {
+				if (e->kind == ERR_CONFLICT)
+					refuse_twice(&ports, e);
 				ports_let_go(&ports);
 				return -1;
 			}
@@ -264,6 +334,7 @@ int ports_hold(struct engine *engine, const struct container_config *config, str
 
 void ports_let_go(struct ports *ports)
 {
+	forwarder_close(ports->forwarder);
 	for (size_t i = 0; i < ports->count; i++)
 		if (ports->sockets[i] >= 0)
 			close_fd(&ports->sockets[i]);
@@ -272,8 +343,37 @@ void ports_let_go(struct ports *ports)
 	*ports = (struct ports){0};
 }
 
+static int forward(struct ports *ports, const char *address, struct err *e)
+{
+	struct sockaddr_in target = {.sin_family = AF_INET};
+	int rc = 0;
+
+	inet_pton(AF_INET, address, &target.sin_addr);
+	for (size_t i = 0; rc == 0 && i < ports->count; i++) {
+		const struct net_port *port = &ports->list[i];
+		if (!port->six)
+			continue;
+		target.sin_port = htons(port->container_port);
+		if (!ports->forwarder)
+			rc = forwarder_open(&ports->forwarder);
+		if (rc == 0)
+			rc = forwarder_add(ports->forwarder, ports->sockets[i], port->protocol, &target);
+	}
+	return rc < 0 ? err_errno(e, rc, "cannot hand on what comes for the container's ports") : 0;
+}
+
+int ports_forward_fd(const struct ports *ports)
+{
+	return ports->forwarder ? forwarder_fd(ports->forwarder) : -1;
+}
+
+void ports_forward(struct ports *ports)
+{
+	forwarder_serve(ports->forwarder);
+}
+
 int ports_publish(struct engine *engine, const struct container *container,
-	const struct net_attachment *network, const struct ports *ports, struct err *e)
+	const struct net_attachment *network, struct ports *ports, struct err *e)
 {
 	char clash[65];
 	struct net_publish publish = {.run_root = engine->run,
@@ -284,9 +384,9 @@ int ports_publish(struct engine *engine, const struct container *container,
 		.count = ports->count};
 
 	if (net_publish(&publish, clash, e) == 0)
-		return 0;
+		return forward(ports, network->address, e);
 	/* One of a container whose monitor was killed, or of another run root. */
-	return e->kind == ERR_CONFLICT ? taken(engine, &ports->list[0], clash, e) : -1;
+	return e->kind == ERR_CONFLICT ? taken(engine, &ports->list[0], clash, ports->anew, e) : -1;
 }
 
 /* ---- lists ---- */
@@ -311,7 +411,7 @@ static void add_row(struct list *list, const struct net_port *port)
 	struct ports_row *row = &list->rows[list->count++];
 	*row = (struct ports_row){.port = *port};
 	if (port->host_port)
-		write_ip(port->host, row->ip);
+		write_ip(port, row->ip);
 }
 
 static void take_own(void *context, const char *id, const struct net_port *port)
@@ -330,6 +430,11 @@ static int by_port(const void *a, const void *b)
 		return x->port.container_port < y->port.container_port ? -1 : 1;
 	if (x->port.protocol != y->port.protocol)
 		return x->port.protocol < y->port.protocol ? -1 : 1;
+	if (x->port.six != y->port.six)
+		return x->port.six ? 1 : -1;
+	int six = memcmp(x->port.host6, y->port.host6, sizeof x->port.host6);
+	if (six)
+		return six;
 	if (x->port.host != y->port.host)
 		return x->port.host < y->port.host ? -1 : 1;
 	return (x->port.host_port > y->port.host_port) - (x->port.host_port < y->port.host_port);
@@ -376,8 +481,15 @@ static bool joins(const struct ports_row *row)
 static bool follows(const struct ports_row *last, const struct ports_row *row)
 {
 	return joins(row) && !last->port.host_port == !row->port.host_port &&
-	       last->port.host == row->port.host && last->port.protocol == row->port.protocol &&
+	       last->port.host == row->port.host && last->port.six == row->port.six &&
+	       !memcmp(last->port.host6, row->port.host6, sizeof last->port.host6) &&
+	       last->port.protocol == row->port.protocol &&
 	       row->port.container_port == last->port.container_port + 1;
+}
+
+const char *ports_host(struct arena *arena, const struct ports_row *row)
+{
+	return arena_printf(arena, row->port.six ? "[%s]:%u" : "%s:%u", row->ip, row->port.host_port);
 }
 
 const char *ports_text(struct arena *arena, const struct ports_row *rows, size_t count)
@@ -403,13 +515,12 @@ const char *ports_text(struct arena *arena, const struct ports_row *rows, size_t
 				last->port.container_port);
 		buf_string(&out, out.length ? ", " : "");
 		if (last->port.host_port)
-			buf_printf(&out, "%s:%s->", last->ip, range);
+			buf_printf(&out, last->port.six ? "[%s]:%s->" : "%s:%s->", last->ip, range);
 		buf_printf(&out, "%s/%s", range, port_protocol(last->port.protocol));
 	}
 	for (size_t i = 0; i < count; i++)
 		if (!joins(&rows[i]))
-			buf_printf(&out, "%s%s:%u->%u/%s", out.length ? ", " : "", rows[i].ip,
-				rows[i].port.host_port, rows[i].port.container_port,
-				port_protocol(rows[i].port.protocol));
+			buf_printf(&out, "%s%s->%u/%s", out.length ? ", " : "", ports_host(arena, &rows[i]),
+				rows[i].port.container_port, port_protocol(rows[i].port.protocol));
 	return arena_strdup(arena, out.data ? out.data : "");
 }

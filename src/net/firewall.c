@@ -657,6 +657,34 @@ int firewall_generation(struct netlink *nl, uint32_t *generation)
 	return netlink_ask(nl, &batch, take_generation, generation, NULL);
 }
 
+static int take_elements(void *context, const struct nlmsghdr *message, unsigned index)
+{
+	struct netlink_attribute elements;
+	(void)index;
+
+	if (message && netlink_find(nft_attributes_of(message), NFTA_SET_ELEM_LIST_ELEMENTS, &elements) &&
+		elements.size)
+		*(bool *)context = true;
+	return 0;
+}
+
+int firewall_publishes(struct netlink *nl, bool *any)
+{
+	static const char *const maps[] = {"published", "published_any"};
+	int result = 0;
+
+	*any = false;
+	for (size_t i = 0; result == 0 && i < sizeof maps / sizeof *maps; i++) {
+		NETLINK_ROOM(room, 96);
+		struct netlink_batch batch = NETLINK_BATCH(room);
+		nft_message(&batch, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFT_FAMILY_INET);
+		netlink_put_string(&batch, NFTA_SET_ELEM_LIST_TABLE, TABLE);
+		netlink_put_string(&batch, NFTA_SET_ELEM_LIST_SET, maps[i]);
+		result = netlink_dump(nl, &batch, take_elements, any);
+	}
+	return result;
+}
+
 struct probe {
 	const char *home, *leave;
 	bool inet, bridge; /* the tables, of this version */

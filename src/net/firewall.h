@@ -67,6 +67,8 @@ struct firewall_port {
 int firewall_publish(struct netlink *nl, const struct firewall_port *ports, size_t count, bool again);
 /* One that is not there is no error. */
 int firewall_unpublish(struct netlink *nl, const struct firewall_port *ports, size_t count);
+/* Whether any is published, by whomever. 0 or -errno. */
+int firewall_publishes(struct netlink *nl, bool *any);
 
 /* What belongs to an address: the name of the port's interface, "veth" and the address in
  * hexadecimal, and the container's MAC address, 02:42 and the address, as docker has it. */

@@ -21,6 +21,15 @@
 
 enum { TABLE_LIMIT = 64 << 20 };
 
+/* An IPv6 address as /proc/net/tcp6 has it. */
+static void write_six(const uint8_t address[16], char out[33])
+{
+	uint32_t words[4];
+
+	memcpy(words, address, sizeof words);
+	snprintf(out, 33, "%08X%08X%08X%08X", words[0], words[1], words[2], words[3]);
+}
+
 /* A line of /proc/net/tcp and its like: "sl local remote st …", the inode the tenth word; the address
  * as 32-bit words in this machine's order. An IPv6 socket without an address holds IPv4's ports too. */
 static unsigned long long inode_of_line(const char *line, const struct net_port *port, bool tcp)
@@ -41,7 +50,11 @@ static unsigned long long inode_of_line(const char *line, const struct net_port 
 		uint32_t bound = ntohl((uint32_t)strtoul(address, NULL, 16));
 		return !bound || !port->host || bound == port->host ? inode : 0;
 	}
-	return strspn(address, "0") == 32 ? inode : 0;
+	if (strspn(address, "0") == 32 || !port->six)
+		return strspn(address, "0") == 32 ? inode : 0;
+	char wanted[33];
+	write_six(port->host6, wanted);
+	return strspn(wanted, "0") == 32 || !strcmp(wanted, address) ? inode : 0;
 }
 
 static unsigned long long find_inode(const char *table, const struct net_port *port, bool tcp)
@@ -94,7 +107,8 @@ static void read_name(int proc, const char *pid, char *out, size_t size)
 void net_find_holder(const struct net_port *port, struct net_holder *out)
 {
 	bool tcp = port->protocol == IPPROTO_TCP;
-	unsigned long long inode = find_inode(tcp ? "/proc/net/tcp" : "/proc/net/udp", port, tcp);
+	unsigned long long inode =
+		port->six ? 0 : find_inode(tcp ? "/proc/net/tcp" : "/proc/net/udp", port, tcp);
 	char wanted[40], path[32];
 
 	*out = (struct net_holder){0};

@@ -30,7 +30,7 @@
 #include "base/fd.h"
 #include "net/link.h"
 
-#define MAGIC      "brigipa2"
+#define MAGIC      "brigipa3"
 #define BITMAP_AT  4096
 #define RECORDS_AT 16384
 #define SLOTS      65536u

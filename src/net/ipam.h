@@ -100,6 +100,8 @@ int ipam_choose_subnet(
 struct ipam_port {
 	uint8_t id[IPAM_ID_SIZE];
 	struct firewall_port port; /* protocol 0: a free record */
+	uint8_t six;               /* published on host6, and nothing of the firewall's */
+	uint8_t host6[16];
 };
 /* All records, free ones among them: freed by the caller. 0 or -errno. */
 int ipam_ports_read(const struct ipam *ipam, struct ipam_port **out, size_t *count);

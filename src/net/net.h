@@ -100,13 +100,18 @@ typedef bool net_dead_fn(void *context, const char *id);
  * Returns how many. */
 int net_sweep(int run_root, net_dead_fn *dead, void *context, struct err *e);
 
-/* A port of a container, published on a port of the host; IPv4, host byte order. */
+/* A port of a container, published on a port of the host. */
 struct net_port {
-	uint32_t host; /* 0: every address of the host */
+	uint32_t host;     /* IPv4, host byte order; 0: every address of the host */
+	bool six;          /* on an IPv6 address instead, which the kernel does not lead to the container */
+	uint8_t host6[16]; /* that one; zeroes: every one */
 	uint16_t host_port;
 	uint16_t container_port;
 	uint8_t protocol; /* IPPROTO_TCP, … */
 };
+
+/* Whether two of them cannot both be published. */
+bool net_ports_clash(const struct net_port *one, const struct net_port *other);
 
 struct net_publish {
 	int run_root;
@@ -117,7 +122,8 @@ struct net_publish {
 	size_t count;
 };
 
-/* Publishes ports of an attached container, all of them or none; net_detach takes them back.
+/* Publishes ports of an attached container, all of them or none; net_detach takes them back. Those of
+ * IPv6 addresses are only recorded: the caller hands on what comes by them (net/forward.h).
  * ERR_CONFLICT where one is published already: clash (of 65 bytes) is then the id of the container of
  * this run root that has it, or "". ERR_UNSUPPORTED where that kind of network has no ports. */
 int net_publish(const struct net_publish *publish, char clash[65], struct err *e);

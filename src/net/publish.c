@@ -16,18 +16,30 @@
 
 #include "base/auto.h"
 #include "base/fd.h"
+#include "net/conntrack.h"
 #include "net/firewall.h"
 #include "net/inside.h"
 #include "net/link.h"
 
 /* A packet of the host's own 127.0.0.1 may leave by the bridge: that is how a port is reached there. Only
  * beside the rule that drops whatever comes from elsewhere for 127.0.0.0/8. */
-static void open_loopback(const struct host *host)
+static void set_loopback(const struct host *host, bool open)
 {
 	char path[64];
 
 	snprintf(path, sizeof path, "net/ipv4/conf/%s/route_localnet", host->kind->bridge);
-	inside_write_sysctl(path, "1");
+	inside_write_sysctl(path, open ? "1" : "0");
+}
+
+/* Our run root's last port is gone. Another's may be there, or come just now: it is in the map before that
+ * one opens the loopback, so whoever is too quick here sees it there. */
+static void close_loopback(struct host *host)
+{
+	bool any = true;
+
+	set_loopback(host, false);
+	if (firewall_publishes(&host->filter, &any) == 0 && any)
+		set_loopback(host, true);
 }
 
 /* Every port of this run root into the map, which may have lost them. */
@@ -45,17 +57,17 @@ int bridge_restore_ports(struct host *host, struct ipam *ipam)
 	if (!ports)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
-		if (records[i].port.protocol)
+		if (records[i].port.protocol && !records[i].six)
 			ports[kept++] = records[i].port;
 	if (!kept)
 		return 0;
-	open_loopback(host);
 	result = firewall_publish(&host->filter, ports, kept, true);
 	/* One that another run root took meanwhile is not ours any more; the others are. */
 	for (size_t i = 0; result == -EEXIST && i < kept; i++)
 		firewall_publish(&host->filter, &ports[i], 1, true);
 	if (result < 0 && result != -EEXIST)
 		return result;
+	set_loopback(host, true);
 	return firewall_generation(&host->filter, &ipam->network.generation);
 }
 
@@ -86,7 +98,7 @@ bool bridge_is_dead(void *context, const uint8_t id[IPAM_ID_SIZE], uint32_t addr
 int bridge_withdraw_ports(struct host *host, struct ipam *ipam, const uint8_t *id, struct sweep *sweep)
 {
 	auto_free struct ipam_port *records = NULL;
-	size_t count, gone = 0;
+	size_t count, gone = 0, mapped = 0, left = 0;
 	int result = ipam_ports_read(ipam, &records, &count);
 
 	if (result < 0)
@@ -97,12 +109,16 @@ int bridge_withdraw_ports(struct host *host, struct ipam *ipam, const uint8_t *i
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		const struct ipam_port *record = &records[i];
-		if (!record->port.protocol ||
-			(id ? memcmp(record->id, id, IPAM_ID_SIZE) != 0
-			    : !bridge_is_dead(sweep, record->id, record->port.container)))
+		if (!record->port.protocol)
 			continue;
-		slots[gone] = i;
-		ports[gone++] = record->port;
+		if (id ? memcmp(record->id, id, IPAM_ID_SIZE) != 0
+		       : !bridge_is_dead(sweep, record->id, record->port.container)) {
+			left++;
+			continue;
+		}
+		slots[gone++] = i;
+		if (!record->six)
+			ports[mapped++] = record->port;
 	}
 	if (!gone)
 		return 0;
@@ -111,14 +127,17 @@ int bridge_withdraw_ports(struct host *host, struct ipam *ipam, const uint8_t *i
 	if (result == 0)
 		result = firewall_generation(&host->filter, &before);
 	if (result == 0)
-		result = firewall_unpublish(&host->filter, ports, gone);
+		result = firewall_unpublish(&host->filter, ports, mapped);
 	if (result < 0)
 		return result;
+	conntrack_forget(&host->filter, ports, mapped);
 	for (size_t i = 0; result == 0 && i < gone; i++)
 		result = ipam_port_write(ipam, slots[i], NULL);
 	/* Nothing is left to look for when the last one went. */
-	if (result == 0 && gone == count)
+	if (result == 0 && !left) {
 		ipam->network.port_slots = 0;
+		close_loopback(host);
+	}
 	/* What changed was our own doing: the next attach need not look at everything again. */
 	if (result == 0 && before == ipam->network.generation &&
 		firewall_generation(&host->filter, &after) == 0 && after - before <= 1)
@@ -157,16 +176,37 @@ static int write_records(
 		record.port.container_port = port->container_port;
 		record.port.container = address;
 		record.port.protocol = port->protocol;
+		record.six = port->six;
+		memcpy(record.host6, port->host6, sizeof record.host6);
 		result = ipam_port_write(ipam, slot, &record);
 	}
 	return result;
 }
 
-/* Whether two ports cannot both be published. */
-static bool collide(const struct firewall_port *one, const struct net_port *other)
+static bool is_every(const struct net_port *port)
 {
-	return one->protocol == other->protocol && one->host_port == other->host_port &&
-	       (one->host == other->host || !one->host || !other->host);
+	static const uint8_t every[sizeof port->host6];
+	return port->six ? !memcmp(port->host6, every, sizeof every) : !port->host;
+}
+
+bool net_ports_clash(const struct net_port *one, const struct net_port *other)
+{
+	if (one->protocol != other->protocol || one->host_port != other->host_port || one->six != other->six)
+		return false;
+	return is_every(one) || is_every(other) ||
+	       (one->six ? !memcmp(one->host6, other->host6, sizeof one->host6) : one->host == other->host);
+}
+
+static struct net_port port_of(const struct ipam_port *record)
+{
+	struct net_port port = {.host = record->port.host,
+		.six = record->six,
+		.host_port = record->port.host_port,
+		.container_port = record->port.container_port,
+		.protocol = record->port.protocol};
+
+	memcpy(port.host6, record->host6, sizeof port.host6);
+	return port;
 }
 
 static bool find_clash(const struct ipam *ipam, const struct net_publish *publish, char clash[65])
@@ -176,28 +216,15 @@ static bool find_clash(const struct ipam *ipam, const struct net_publish *publis
 
 	if (ipam_ports_read(ipam, &records, &count) < 0)
 		return false;
-	for (size_t i = 0; i < count; i++)
-		for (size_t k = 0; records[i].port.protocol && k < publish->count; k++)
-			if (collide(&records[i].port, &publish->ports[k])) {
+	for (size_t i = 0; i < count; i++) {
+		struct net_port port = port_of(&records[i]);
+		for (size_t k = 0; port.protocol && k < publish->count; k++)
+			if (net_ports_clash(&port, &publish->ports[k])) {
 				write_id(records[i].id, clash);
 				return true;
 			}
+	}
 	return false;
-}
-
-static int put_ports(struct host *host, const struct net_publish *publish, uint32_t address)
-{
-	auto_free struct firewall_port *ports = malloc(publish->count * sizeof *ports);
-
-	if (!ports)
-		return -ENOMEM;
-	for (size_t i = 0; i < publish->count; i++)
-		ports[i] = (struct firewall_port){.host = publish->ports[i].host,
-			.protocol = publish->ports[i].protocol,
-			.host_port = publish->ports[i].host_port,
-			.container = address,
-			.container_port = publish->ports[i].container_port};
-	return firewall_publish(&host->filter, ports, publish->count, false);
 }
 
 /* A container that asks for its own port by the host's address: the packet goes out where it came in. */
@@ -213,6 +240,36 @@ static int allow_hairpin(struct host *host, uint32_t address)
 		return index;
 	link_put_hairpin(&batch, index);
 	return netlink_run(&host->route, &batch, NULL);
+}
+
+/* Into the map, those of IPv4; with what they need of the bridge. */
+static int put_ports(
+	struct host *host, struct ipam *ipam, const struct net_publish *publish, uint32_t address)
+{
+	auto_free struct firewall_port *ports = malloc(publish->count * sizeof *ports);
+	size_t count = 0;
+
+	if (!ports)
+		return -ENOMEM;
+	for (size_t i = 0; i < publish->count; i++)
+		if (!publish->ports[i].six)
+			ports[count++] = (struct firewall_port){.host = publish->ports[i].host,
+				.protocol = publish->ports[i].protocol,
+				.host_port = publish->ports[i].host_port,
+				.container = address,
+				.container_port = publish->ports[i].container_port};
+	if (!count)
+		return 0;
+	int result = allow_hairpin(host, address);
+	if (result < 0)
+		return result;
+	result = firewall_publish(&host->filter, ports, count, false);
+	ipam->network.generation++;
+	if (result < 0)
+		return result;
+	set_loopback(host, true);
+	conntrack_forget(&host->filter, ports, count);
+	return 0;
 }
 
 int bridge_publish(const struct net_publish *publish, char clash[65], struct err *e)
@@ -231,14 +288,8 @@ int bridge_publish(const struct net_publish *publish, char clash[65], struct err
 	if (find_clash(&ipam, publish, clash))
 		return err_set(e, ERR_CONFLICT, 0, "the port is published already");
 	int result = write_records(&ipam, publish, id, ntohl(address.s_addr));
-	if (result == 0) {
-		open_loopback(&host);
-		result = allow_hairpin(&host, ntohl(address.s_addr));
-	}
-	if (result == 0) {
-		result = put_ports(&host, publish, ntohl(address.s_addr));
-		ipam.network.generation++;
-	}
+	if (result == 0)
+		result = put_ports(&host, &ipam, publish, ntohl(address.s_addr));
 	if (result == 0)
 		result = ipam_save(&ipam);
 	if (result == 0)
@@ -280,15 +331,11 @@ int bridge_each_port(int run_root, net_port_fn *take, void *context, struct err 
 	if (result < 0)
 		return err_errno(e, result, "cannot read the ports of network %s", host.kind->network);
 	for (size_t i = 0; i < count; i++) {
-		const struct firewall_port *port = &records[i].port;
-		if (!port->protocol)
+		struct net_port port = port_of(&records[i]);
+		if (!port.protocol)
 			continue;
 		write_id(records[i].id, id);
-		take(context, id,
-			&(struct net_port){.host = port->host,
-				.host_port = port->host_port,
-				.container_port = port->container_port,
-				.protocol = port->protocol});
+		take(context, id, &port);
 	}
 	return 0;
 }

@@ -95,8 +95,13 @@ static int take_address(const char **text, const char *end, char ip[46], struct 
 	} else {
 		/* Two colons: the first one ends an address. */
 		const char *first = memchr(at, ':', (size_t)(end - at));
-		if (!first || !memchr(first + 1, ':', (size_t)(end - first - 1)))
+		const char *second = first ? memchr(first + 1, ':', (size_t)(end - first - 1)) : NULL;
+		if (!second)
 			return 0;
+		if (memchr(second + 1, ':', (size_t)(end - second - 1))) {
+			refuse(e, "invalid IP address", at, (size_t)(end - at));
+			return err_hint(e, "an IPv6 address stands in brackets: [::1]:8080:80");
+		}
 		stop = first;
 	}
 	size_t length = (size_t)(stop - at);
@@ -108,10 +113,8 @@ static int take_address(const char **text, const char *end, char ip[46], struct 
 	memcpy(word, at, length);
 	word[length] = '\0';
 	int family = six ? AF_INET6 : AF_INET;
-	if (inet_pton(family, word, bytes) != 1) {
-		refuse(e, "invalid IP address", word, length);
-		return six ? -1 : err_hint(e, "an IPv6 address stands in brackets: [::1]:8080:80");
-	}
+	if (inet_pton(family, word, bytes) != 1)
+		return refuse(e, "invalid IP address", word, length);
 	inet_ntop(family, bytes, ip, 46);
 	return 0;
 }
@@ -128,7 +131,7 @@ int port_parse_publish(
 	const char *colon = memchr(at, ':', (size_t)(end - at));
 	const char *container = colon ? colon + 1 : at;
 	if (container == end)
-		return refuse(e, "no port specified", text, strlen(text));
+		return refuse(e, "no port specified", *text ? text : "<empty>", *text ? strlen(text) : 7);
 	if (!take_range(container, end, &inner))
 		return refuse(e, "invalid containerPort", container, (size_t)(end - container));
 	/* docker takes 0 for "any free one", too. */
@@ -163,7 +166,9 @@ int port_parse_expose(
 		return -1;
 	if (memchr(text, ':', (size_t)(end - text)) || memchr(text, '[', (size_t)(end - text)))
 		return refuse(e, "invalid port format for --expose", text, strlen(text));
-	return port_parse_publish(arena, text, out, count, e);
+	if (port_parse_publish(arena, text, out, count, e) == 0)
+		return 0;
+	return refuse(e, "invalid range format for --expose", text, (size_t)(end - text));
 }
 
 const char *port_format(struct arena *arena, const struct port_spec *spec)

@@ -181,8 +181,10 @@ outside_start() {
 	wait_until 5 sh -c "[ \$(readlink /proc/$outside_pid/ns/net) != \$(readlink /proc/self/ns/net) ]"
 	ip link add up0 type veth peer name out0 netns "$outside_pid"
 	ip address add 192.0.2.2/24 dev up0
+	ip address add 2001:db8::2/64 dev up0 nodad
 	ip link set up0 up
 	outside ip address add 192.0.2.1/24 dev out0
+	outside ip address add 2001:db8::1/64 dev out0 nodad
 	outside ip link set out0 up
 	outside ip link set lo up
 	ip route add default via 192.0.2.1

@@ -79,6 +79,8 @@ map() {
 	assert_equal "$(brig inspect -f '{{json .NetworkSettings.Ports}}' web)" '{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"}]}'
 	assert_equal "$(brig inspect -f '{{json .HostConfig.PortBindings}}' web)" '{"80/tcp":[{"HostIp":"","HostPort":"8080"}]}'
 	assert_equal "$(brig inspect -f '{{json .Config.ExposedPorts}}' web)" '{"80/tcp":{}}'
+	brig create --name many --expose 70 --expose 443 -p 8.8.8.8:53:53/udp "$image" true >/dev/null
+	assert_equal "$(brig inspect -f '{{json .Config.ExposedPorts}}' many)" '{"443/tcp":{},"53/udp":{},"70/tcp":{}}'
 	# Nobody reaches the container's own address from outside.
 	outside ip route add 172.29.0.0/16 via 192.0.2.2
 	fails outside timeout 3 socat -T1 -u TCP:172.29.0.2:80,connect-timeout=1 -
@@ -130,6 +132,125 @@ map() {
 	assert_equal "$(brig ps --format '{{.Ports}}' -f name=fourth)" "70-72/tcp, 0.0.0.0:7100-7101->7100-7101/tcp"
 }
 
+@test "a port of an IPv6 address is handed on" {
+	start web -p '[::1]:8080:80' -p '[2001:db8::2]:8080:80' -p '[::]:8081:81' -p '[::1]:5353:53/udp' -p '[::]:5354:54/udp'
+	serve web 80
+	assert_match "$(timeout 5 socat -T2 -u 'TCP6:[::1]:8080' -)" '^web 172\.29\.0\.1$'
+	assert_match "$(outside timeout 5 socat -T2 -u 'TCP6:[2001:db8::2]:8080' -)" '^web 172\.29\.0\.1$'
+	# What was published on the loopback is there alone, and IPv4 has nothing of it.
+	fails outside timeout 3 socat -T1 -u 'TCP6:[2001:db8::2]:5353' -
+	fails timeout 3 socat -T1 -u TCP4:127.0.0.1:8080 -
+	assert_equal "$(brig port web 80 | sort)" "[2001:db8::2]:8080
+[::1]:8080"
+	assert_equal "$(brig port web 54/udp)" "[::]:5354"
+	assert_equal "$(brig ps --format '{{.Ports}}')" "[::1]:5353->53/udp, [::]:5354->54/udp, [::1]:8080->80/tcp, [2001:db8::2]:8080->80/tcp, [::]:8081->81/tcp"
+	assert_equal "$(brig inspect -f '{{json (index .NetworkSettings.Ports "81/tcp")}}' web)" '[{"HostIp":"::","HostPort":"8081"}]'
+	# Large, both ways, with a client that ends its half first, and with one that is slow.
+	nsenter -t "$pid" -n socat TCP4-LISTEN:81,fork,reuseaddr 'SYSTEM:cat' 3>&- &
+	servers+=($!)
+	wait_until 5 nsenter -t "$pid" -n socat -u OPEN:/dev/null TCP:127.0.0.1:81
+	head -c 20000000 /dev/urandom >"$BATS_TEST_TMPDIR/sent"
+	timeout 60 socat -t30 - 'TCP6:[::1]:8081' <"$BATS_TEST_TMPDIR/sent" >"$BATS_TEST_TMPDIR/back"
+	cmp "$BATS_TEST_TMPDIR/sent" "$BATS_TEST_TMPDIR/back"
+	timeout 60 socat -t30 - 'TCP6:[::1]:8081,rcvbuf=4096' <"$BATS_TEST_TMPDIR/sent" |
+		(sleep 1; cat) >"$BATS_TEST_TMPDIR/back"
+	cmp "$BATS_TEST_TMPDIR/sent" "$BATS_TEST_TMPDIR/back"
+	# Many at once.
+	local clients=() i
+	for ((i = 0; i < 40; i++)); do
+		timeout 20 socat -t10 - 'TCP6:[::1]:8081' <<<"client $i" >"$BATS_TEST_TMPDIR/client$i" &
+		clients+=($!)
+	done
+	wait "${clients[@]}"
+	for ((i = 0; i < 40; i++)); do assert_equal "$(cat "$BATS_TEST_TMPDIR/client$i")" "client $i"; done
+	# Nobody listens in there: cut at once.
+	start empty -p '[::1]:8090:80'
+	assert_run 0 timeout 3 socat -T2 - 'TCP6:[::1]:8090' </dev/null
+	assert_equal "$output" ""
+	# Each client has its own answers, from the address that it asked.
+	nsenter -t "$(brig inspect -f '{{.State.Pid}}' web)" -n socat UDP4-LISTEN:54,fork,reuseaddr EXEC:cat 3>&- &
+	servers+=($!)
+	for i in 1 2 3; do
+		wait_until 5 eval "[[ \$(echo 'to $i' | outside timeout 3 socat -T1 - 'UDP6:[2001:db8::2]:5354,sourceport=400$i') == 'to $i' ]]"
+	done
+	assert_equal "$(echo back | timeout 3 socat -T1 - 'UDP6:[::1]:5354')" back
+	# Taken, by whom, and free when the command has returned.
+	assert_run 125 brig run --rm -p '[::]:8080:80' "$image" true
+	assert_equal "$errors" "brig: cannot publish port 8080: it is taken by container web
+  try: brig run -p [::]:8081:80 …"
+	brig rm -f web >/dev/null
+	brig run --rm -p '[::1]:8080:80' -p 127.0.0.1:8080:80 -p '[::1]:5353:53/udp' "$image" true
+	socat TCP6-LISTEN:8079,fork,reuseaddr,ipv6only OPEN:/dev/null 3>&- &
+	servers+=($!)
+	wait_until 5 socat -u OPEN:/dev/null 'TCP6:[::1]:8079'
+	assert_run 125 brig run --rm -p '[::1]:8079:80' "$image" true
+	assert_one_error "cannot publish port 8079: it is taken by socat .pid ${servers[-1]}."
+}
+
+# hear NAME PORT: what comes there by UDP, into a file.
+hear() {
+	pid_of "$1"
+	nsenter -t "$pid" -n socat -u "UDP4-RECV:$2" "OPEN:$BATS_TEST_TMPDIR/heard-$1,creat,append" 3>&- &
+	servers+=($!)
+}
+
+@test "udp: who goes on sending reaches whoever has the port" {
+	# From one port, to a port that nobody has yet.
+	start first
+	outside python3 -c 'import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("192.0.2.1", 4000))
+while True:
+    s.sendto(b"x", ("192.0.2.2", 5353))
+    time.sleep(0.1)' 3>&- &
+	servers+=($!)
+	sleep 0.5
+	start old -p 5353:53/udp
+	hear old 53
+	wait_until 3 test -s "$BATS_TEST_TMPDIR/heard-old"
+	# The next one has another address, and the old one's namespace is gone.
+	start between
+	kill "${servers[-1]}"
+	brig rm -f old >/dev/null
+	start new -p 5353:53/udp
+	hear new 53
+	wait_until 3 test -s "$BATS_TEST_TMPDIR/heard-new"
+}
+
+@test "the loopback is routed for as long as a port needs it" {
+	local sysctl=/proc/sys/net/ipv4/conf/brig0/route_localnet
+	start web -p 8080:80
+	start other -p 8081:80
+	assert_equal "$(cat $sysctl)" 1
+	brig rm -f web >/dev/null
+	assert_equal "$(cat $sysctl)" 1
+	brig rm -f other >/dev/null
+	assert_equal "$(cat $sysctl)" 0
+	# Another run root's are seen.
+	BRIG_RUN_ROOT=$BRIG_TEST_DIR/second-run start third -p 8080:80
+	start web -p 8081:80
+	brig rm -f web >/dev/null
+	assert_equal "$(cat $sysctl)" 1
+	BRIG_RUN_ROOT=$BRIG_TEST_DIR/second-run brig rm -f third >/dev/null
+	assert_equal "$(cat $sysctl)" 0
+}
+
+@test "stop and rm of a container whose monitor was killed give its ports back" {
+	local verb
+	for verb in "rm -f" "stop -t 0"; do
+		start web -p 8080:80
+		serve web 80
+		kill -9 "$(awk '$1 == "PPid:" { print $2 }' "/proc/$pid/status")"
+		# It goes on, and so does its port.
+		assert_equal "$(ask 192.0.2.2 8080)" "web 192.0.2.2"
+		assert_equal "$(brig port web)" "80/tcp -> 0.0.0.0:8080"
+		# shellcheck disable=SC2086
+		brig $verb web >/dev/null
+		assert_equal "$(map ' : 172')" 0
+	done
+	brig rm -f web >/dev/null
+}
+
 @test "a port that is taken: who has it, status 125, and nothing left" {
 	socat TCP4-LISTEN:8080,fork,reuseaddr OPEN:/dev/null 3>&- &
 	servers+=($!)
@@ -140,6 +261,10 @@ map() {
 	assert_run 125 brig run --rm -p 8079:79 -p 8080:80 "$image" true
 	assert_nothing_left
 	assert_equal "$(map ' : 172')" 0
+	brig create --name late -p 127.0.0.1:8080:80 "$image" true >/dev/null
+	assert_run 1 brig start late
+	assert_equal "$errors" "brig: cannot publish port 8080: it is taken by socat (pid ${servers[0]})
+  free it, or create the container anew: -p 127.0.0.1:8081:80"
 	start web -p 8079:80
 	assert_run 125 brig run --rm -p 8079:80 "$image" true
 	assert_match "$errors" "cannot publish port 8079: it is taken by container web"
@@ -149,6 +274,9 @@ map() {
 	assert_run 125 brig run --rm -p 8078:80 "$image" true
 	# And nobody else takes what is published.
 	fails socat -u TCP4-LISTEN:8079,reuseaddr OPEN:/dev/null
+	# Nor twice by one.
+	assert_run 125 brig run --rm -p 7001:80 -p 7001:81 "$image" true
+	assert_one_error "cannot publish port 7001: it was asked for twice, for the container's ports 80 and 81"
 	assert_run 125 brig run --rm -p 203.0.113.9:80:80 "$image" true
 	assert_one_error "this host has no such address"
 }
@@ -205,7 +333,11 @@ map() {
 		5-4:80|invalid hostPort: 5-4
 		1.2.3:80:80|invalid IP address: 1.2.3
 		8080:|no port specified: 8080:
-		[::1]:8080:80|cannot publish a port on an IPv6 address
+		1.2.3:80:80|invalid IP address: 1.2.3
+		::1:80:80|invalid IP address: ::1:80:80
+		[::1:80:80|invalid IP address: .::1:80:80
+		[::1]:80:80/sctp|cannot publish sctp port 80 on ::1
+		[2001:db8::9]:80:80|this host has no such address
 	EOF
 	assert_run 0 brig run --rm --network host -p 8080:80 "$image" true
 	assert_match "$errors" "published ports are discarded when using host network mode"
@@ -213,7 +345,20 @@ map() {
 	assert_match "$errors" "published ports are discarded when using none network mode"
 	assert_run 125 brig run --rm --network bridge0 -p 8080:80 "$image" true
 	assert_one_error "cannot publish ports on network bridge0"
+	assert_run 125 brig run --rm --expose x "$image" true
+	assert_one_error "invalid range format for --expose: x"
+	assert_run 125 brig run --rm -p "" "$image" true
+	assert_one_error "no port specified: <empty>"
 	assert_nothing_left
+	start web -p 8080:80
+	assert_run 1 brig port web bogus
+	assert_one_error "invalid port .bogus."
+	printf '[network]\npublish_address = 1.2.3\n' >"$BATS_TEST_TMPDIR/brig.conf"
+	assert_run 125 brig --config "$BATS_TEST_TMPDIR/brig.conf" run --rm "$image" true
+	assert_one_error "brig.conf:2: not an IP address: 1.2.3"
+	printf '[network]\npublish_address = ::1\n' >"$BATS_TEST_TMPDIR/brig.conf"
+	brig --config "$BATS_TEST_TMPDIR/brig.conf" run -d --name six -p 8081:80 "$image" sleep 600 >/dev/null
+	assert_equal "$(brig port six)" "80/tcp -> [::1]:8081"
 }
 
 @test "more ports than a container may have files, and than the caller may" {

@@ -199,17 +199,14 @@ static int taken(struct engine *engine, const struct net_port *port, const char 
 	const char *protocol = port->protocol == IPPROTO_TCP ? "" : port_protocol(port->protocol);
 	err_set(e, ERR_CONFLICT, 0, "cannot publish port %u%s%s: it is %s", port->host_port,
 		*protocol ? "/" : "", protocol, *who ? who : "taken");
-	char ip[46];
+	char ip[46], where[50] = "";
 	write_ip(port, ip);
-	bool any = !port->six && !port->host;
-	unsigned near = port->host_port < 65535 ? port->host_port + 1u : port->host_port - 1u;
-	return err_hint(e, "%s -p %s%s%s%u:%u%s%s%s",
-		anew ? "try: brig run" : "free it, or create the container anew:", port->six ? "[" : "",
-		any ? "" : ip,
-		any         ? ""
-		: port->six ? "]:"
-			    : ":",
-		near, port->container_port, *protocol ? "/" : "", protocol, anew ? " …" : "");
+	if (port->six || port->host)
+		snprintf(where, sizeof where, port->six ? "[%s]:" : "%s:", ip);
+	return err_hint(e, "%s -p %s%u:%u%s%s%s",
+		anew ? "try: brig run" : "free it, or create the container anew:", where,
+		port->host_port < 65535 ? port->host_port + 1u : port->host_port - 1u, port->container_port,
+		*protocol ? "/" : "", protocol, anew ? " …" : "");
 }
 
 static int hold_one(struct engine *engine, const struct port_spec *spec, bool anew, struct net_port *port,

@@ -47,7 +47,7 @@ static const struct {
 	{"1-2:3-5", "invalid ranges specified for container and host Ports: 3-5 and 1-2"},
 	{"1-3:4-5", "invalid ranges specified for container and host Ports: 4-5 and 1-3"},
 	{"1.2.3:80:80", "invalid IP address: 1.2.3"},
-	{"::1:80:80", "invalid containerPort: 1:80:80"},
+	{"::1:80:80", "invalid IP address: ::1:80:80"},
 	{"[::1]80", "invalid IP address: [::1]80"},
 	{"[::1", "invalid IP address: [::1"},
 };

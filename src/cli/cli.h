@@ -36,6 +36,8 @@ struct cli;
 #define VERB_ENTERS 0x40
 /* A command of the classic dialect (classic.h), where nothing is an option. */
 #define VERB_CLASSIC 0x80
+/* A value that cannot be understood exits with 125, as an option does (create). */
+#define VERB_USAGE_125 0x100
 
 #define VERB_ANY -1 /* max_operands: no limit */
 

@@ -74,8 +74,20 @@ int container_options_env(struct arena *arena, const struct strings *given, cons
 		if (read_env_file(arena, env, files->items[i], e) < 0)
 			return -1;
 	for (size_t i = 0; i < given->count; i++)
-		if (add_env(arena, env, given->items[i], e) < 0)
+		if (add_env(arena, env, given->items[i], e) < 0) {
+			e->kind = ERR_USAGE; /* the option cannot be understood */
 			return -1;
+		}
+	return 0;
+}
+
+/* ---- labels ---- */
+
+static int check_labels(const struct strings *given, struct err *e)
+{
+	for (size_t i = 0; i < given->count; i++)
+		if (!*given->items[i] || *given->items[i] == '=')
+			return err_set(e, ERR_USAGE, 0, "invalid label '%s': empty name", given->items[i]);
 	return 0;
 }
 
@@ -173,9 +185,14 @@ static int parse_cpus(const char *text, int64_t *nano, struct err *e)
 			"number",
 			text, text);
 	*nano = whole * 1000000000 + fraction;
+	return 0;
+}
+
+static int check_cpus(int64_t nano, struct err *e)
+{
 	cpu_set_t set;
 	int count = sched_getaffinity(0, sizeof set, &set) == 0 ? (int)sysconf(_SC_NPROCESSORS_ONLN) : 0;
-	if (*nano && (*nano < 10000000 || (count > 0 && *nano > count * INT64_C(1000000000))))
+	if (nano && (nano < 10000000 || (count > 0 && nano > count * INT64_C(1000000000))))
 		return err_set(e, ERR_INVALID, 0,
 			"range of CPUs is from 0.01 to %d.00, as there are only %d CPUs available", count,
 			count);
@@ -274,19 +291,8 @@ static int check_sysctls(const struct strings *given, const char *network, struc
 	return 0;
 }
 
-static int apply_limits(
-	const struct container_options *options, struct container_limits *limits, struct err *e)
+static int check_limits(const struct container_limits *limits, struct err *e)
 {
-	*limits = (struct container_limits){
-		.memory = options->memory,
-		.memory_swap = options->memory_swap,
-		.memory_reservation = options->memory_reservation,
-		.cpu_shares = options->cpu_shares,
-		.cpu_quota = options->cpu_quota,
-		.cpu_period = options->cpu_period,
-		.cpuset_cpus = options->cpuset_cpus,
-		.cpuset_mems = options->cpuset_mems,
-	};
 	if (limits->memory && limits->memory < MEMORY_LEAST)
 		return err_set(e, ERR_INVALID, 0, "minimum memory limit allowed is 6MB");
 	if (limits->memory_swap > 0 && !limits->memory)
@@ -301,8 +307,6 @@ static int apply_limits(
 	if (limits->cpu_shares < 0)
 		return err_set(e, ERR_INVALID, 0, "shares must not be negative: %lld",
 			(long long)limits->cpu_shares);
-	if (options->cpus && parse_cpus(options->cpus, &limits->nano_cpus, e) < 0)
-		return -1;
 	if (limits->nano_cpus && (limits->cpu_quota || limits->cpu_period))
 		return err_set(e, ERR_INVALID, 0,
 			"conflicting options: --cpus and --cpu-%s cannot both be set",
@@ -312,6 +316,24 @@ static int apply_limits(
 			e, ERR_INVALID, 0, "CPU cfs period must be between 1ms and 1s (1000 to 1000000 us)");
 	if (limits->cpu_quota && limits->cpu_quota < 1000)
 		return err_set(e, ERR_INVALID, 0, "CPU cfs quota cannot be less than 1ms (1000 us)");
+	return check_cpus(limits->nano_cpus, e);
+}
+
+static int apply_limits(
+	const struct container_options *options, struct container_limits *limits, struct err *e)
+{
+	*limits = (struct container_limits){
+		.memory = options->memory,
+		.memory_swap = options->memory_swap,
+		.memory_reservation = options->memory_reservation,
+		.cpu_shares = options->cpu_shares,
+		.cpu_quota = options->cpu_quota,
+		.cpu_period = options->cpu_period,
+		.cpuset_cpus = options->cpuset_cpus,
+		.cpuset_mems = options->cpuset_mems,
+	};
+	if (options->cpus && parse_cpus(options->cpus, &limits->nano_cpus, e) < 0)
+		return -1;
 	if (options->pids_limit != INT64_MIN)
 		limits->pids = options->pids_limit > 0 ? options->pids_limit : -1;
 	return 0;
@@ -379,6 +401,12 @@ static int parse_ports(struct arena *arena, const struct container_options *opti
 	return 0;
 }
 
+/* An empty text is none: the image's own, or the default. */
+static const char *given(const char *text)
+{
+	return text && *text ? text : NULL;
+}
+
 int container_options_apply(struct cli *cli, const struct container_options *options, int argc, char **argv,
 	struct create_options *create, struct err *e)
 {
@@ -388,11 +416,11 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 
 	*create = (struct create_options){
 		.image = argv[0],
-		.platform = options->platform,
+		.platform = given(options->platform),
 		.entrypoint = options->entrypoint,
 		.config =
 			{
-				.name = options->name,
+				.name = given(options->name),
 				.cap_add = options->cap_add,
 				.cap_drop = options->cap_drop,
 				.labels = options->label,
@@ -400,15 +428,15 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 				.publish_all = options->publish_all,
 				.sysctls = options->sysctl,
 				.volumes_from = options->volumes_from,
-				.user = options->user,
-				.working_dir = options->workdir,
+				.user = given(options->user),
+				.working_dir = given(options->workdir),
 				.hostname = options->hostname,
 				.domainname = options->domainname,
-				.stop_signal = options->stop_signal,
+				.stop_signal = given(options->stop_signal),
 				.stop_timeout =
 					options->stop_timeout == INT64_MIN ? 0 : options->stop_timeout,
 				.has_stop_timeout = options->stop_timeout != INT64_MIN,
-				.network = options->network ? options->network : "default",
+				.network = given(options->network) ? options->network : "default",
 				.privileged = options->privileged,
 				.readonly_root = options->read_only,
 				.init = options->init,
@@ -425,7 +453,7 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 		watch_pull(cli, create);
 	for (int i = 1; i < argc; i++)
 		strings_add(arena, &create->command, argv[i]);
-	if (options->pull) {
+	if (given(options->pull)) {
 		size_t i = 0;
 		while (i < 3 && strcmp(pulls[i], options->pull))
 			i++;
@@ -436,26 +464,9 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 				options->pull);
 		create->pull = (enum create_pull)i;
 	}
-	if (options->name && check_name(*options->name == '/' ? options->name + 1 : options->name, e) < 0)
-		return -1;
 	if (config->name && *config->name == '/')
 		config->name++;
-	if (options->hostname && check_hostname(options->hostname, e) < 0)
-		return -1;
-	if (options->workdir && *options->workdir != '/')
-		return err_set(e, ERR_INVALID, 0,
-			"the working directory '%s' is invalid, it needs to be an absolute path",
-			options->workdir);
-	int ignored;
-	if (options->stop_signal && control_signal_number(options->stop_signal, &ignored, e) < 0)
-		return -1;
-	if (strcmp(config->network, "default") && strcmp(config->network, "bridge") &&
-		strcmp(config->network, "bridge0") && strcmp(config->network, "host") &&
-		strcmp(config->network, "none")) {
-		err_set(e, ERR_NOT_FOUND, 0, "network %s not found", config->network);
-		return err_hint(e, "this version has the networks bridge, bridge0, host and none");
-	}
-	if (check_sysctls(&options->sysctl, config->network, e) < 0 ||
+	if (check_labels(&options->label, e) < 0 || check_sysctls(&options->sysctl, config->network, e) < 0 ||
 		container_options_env(arena, &options->env, &options->env_file, &config->env, e) < 0 ||
 		parse_security(arena, &options->security_opt, config, e) < 0 ||
 		apply_limits(options, &config->limits, e) < 0)
@@ -463,4 +474,35 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 	if (parse_ports(arena, options, config, e) < 0)
 		return -1;
 	return apply_mounts(arena, options, config, e);
+}
+
+static int check_network(const char *network, struct err *e)
+{
+	static const char *const known[] = {"default", "bridge", "bridge0", "host", "none"};
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (!strcmp(network, known[i]))
+			return 0;
+	err_set(e, ERR_NOT_FOUND, 0, "network %s not found", network);
+	return err_hint(e, "this version has the networks bridge, bridge0, host and none");
+}
+
+int container_options_check(const struct create_options *create, struct err *e)
+{
+	const struct container_config *config = &create->config;
+	int ignored;
+
+	if (config->name && check_name(config->name, e) < 0)
+		return -1;
+	if (config->hostname && check_hostname(config->hostname, e) < 0)
+		return -1;
+	if (config->working_dir && *config->working_dir != '/')
+		return err_set(e, ERR_INVALID, 0,
+			"the working directory '%s' is invalid, it needs to be an absolute path",
+			config->working_dir);
+	if (config->stop_signal && control_signal_number(config->stop_signal, &ignored, e) < 0)
+		return -1;
+	if (check_network(config->network, e) < 0)
+		return -1;
+	return check_limits(&config->limits, e);
 }

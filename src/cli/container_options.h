@@ -122,6 +122,9 @@ struct container_options {
 int container_options_apply(struct cli *cli, const struct container_options *options, int argc, char **argv,
 	struct create_options *create, struct err *e);
 
+/* Whether such a container can be: what docker's engine looks at, and not its command line. */
+int container_options_check(const struct create_options *create, struct err *e);
+
 /* -e and --env-file as docker merges them: files first, NAME alone is the caller's. */
 int container_options_env(struct arena *arena, const struct strings *given, const struct strings *files,
 	struct strings *env, struct err *e);

@@ -20,7 +20,12 @@ static int run_create(struct cli *cli, void *given, int argc, char **argv, struc
 	struct container container;
 	struct container_config config;
 
-	if (container_options_apply(cli, &options->container, argc, argv, &create, e) < 0)
+	if (container_options_apply(cli, &options->container, argc, argv, &create, e) < 0) {
+		/* As docker: what cannot be understood is 125, what cannot be done is 1. */
+		e->kind = ERR_USAGE;
+		return -1;
+	}
+	if (container_options_check(&create, e) < 0)
 		return -1;
 	create.config.attach_stdout = create.config.attach_stderr = true;
 	create.config.attach_stdin = create.config.stdin_once = create.config.open_stdin;
@@ -43,6 +48,6 @@ const struct verb verb_create = {
 	.defaults = &defaults,
 	.min_operands = 1,
 	.max_operands = VERB_ANY,
-	.flags = VERB_EXIT_125 | VERB_STOP_AT_OPERAND,
+	.flags = VERB_USAGE_125 | VERB_STOP_AT_OPERAND,
 	.run = run_create,
 };

@@ -42,6 +42,7 @@ static const struct template_zero zeros[] = {
 	{"ExposedPorts", TEMPLATE_ZERO_MAP},
 	{"ExtraHosts", TEMPLATE_ZERO_LIST},
 	{"GroupAdd", TEMPLATE_ZERO_LIST},
+	{"Health", TEMPLATE_ZERO_NIL},
 	{"Healthcheck", TEMPLATE_ZERO_NIL},
 	{"Init", TEMPLATE_ZERO_NIL},
 	{"Labels", TEMPLATE_ZERO_MAP},
@@ -108,6 +109,7 @@ int cli_inspect(
 	struct cli *cli, enum inspect_kind kinds, const char *format, int argc, char **argv, struct err *e)
 {
 	const struct template *template = NULL;
+	format = format && *format ? format : NULL;
 	bool is_json = !format || !strcmp(format, "json");
 	struct json_writer array = {.out = &cli->out, .indent = format ? 0 : 4};
 	int status = 0;

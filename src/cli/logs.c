@@ -65,7 +65,8 @@ static int run_logs(struct cli *cli, void *given, int argc, char **argv, struct 
 		.context = &followed,
 	};
 
-	if (options->tail && strcmp(options->tail, "all") && (opt_integer(options->tail, &logs.tail) < 0))
+	if (options->tail && *options->tail && strcmp(options->tail, "all") &&
+		(opt_integer(options->tail, &logs.tail) < 0))
 		return err_set(
 			e, ERR_INVALID, 0, "invalid value for \"tail\": \"%s\" is no number", options->tail);
 	if (parse_time(options->since, &logs.since, "since", e) < 0 ||

@@ -33,12 +33,16 @@ static int run_run(struct cli *cli, void *given, int argc, char **argv, struct e
 	struct run_result result;
 
 	if (container_options_apply(cli, &options->container, argc, argv, &run.create, e) < 0 ||
+		container_options_check(&run.create, e) < 0 ||
 		attach_parse_keys(options->detach_keys, &run.attaching, e) < 0)
 		return -1;
 	struct container_config *config = &run.create.config;
 	if (!options->detach) {
-		if (config->terminal && config->open_stdin && !isatty(STDIN_FILENO))
-			return err_set(e, ERR_INVALID, 0, "the input device is not a TTY");
+		/* docker's status for this, which is not the engine's, is 1. */
+		if (config->terminal && config->open_stdin && !isatty(STDIN_FILENO)) {
+			err_set(e, ERR_INVALID, 0, "the input device is not a TTY");
+			return cli_complain(e);
+		}
 		config->attach_stdin = config->open_stdin;
 		config->stdin_once = config->open_stdin;
 		config->attach_stdout = config->attach_stderr = true;

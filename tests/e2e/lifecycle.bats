@@ -185,11 +185,14 @@ kill_monitor() {
 		assert_equal "$(brig wait "by-$name")" "$number"
 	done
 	start_container alive sleep 100
-	for name in NOSUCH 0 65 -1 SIG ''; do
+	for name in NOSUCH 0 65 -1 SIG; do
 		assert_run 1 brig kill -s "$name" alive
 		assert_one_error "signal"
 	done
 	assert_equal "$(status_of alive)" running
+	# As docker: nothing is the default.
+	assert_run 0 brig kill -s '' alive
+	assert_equal "$(brig wait alive)" 137
 }
 
 @test "wait blocks until the end and prints the status" {

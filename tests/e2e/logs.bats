@@ -49,6 +49,7 @@ teardown() {
 	assert_equal "$(brig logs --tail 1 lines)" 10
 	assert_equal "$(brig logs --tail=0 lines)" ""
 	assert_equal "$(brig logs -n all lines | wc -l)" 10
+	assert_equal "$(brig logs -n '' lines | wc -l)" 10
 	assert_equal "$(brig logs -n 100 lines | wc -l)" 10
 	assert_run 1 brig logs -n several lines
 	assert_one_error several

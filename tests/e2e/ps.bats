@@ -73,6 +73,17 @@ teardown() {
 	assert_run 1 brig inspect one nosuch -f '{{.Name}}'
 	assert_equal "$output" "/one"
 	assert_match "$errors" "No such object: nosuch"
+	# A field that docker's struct has though its JSON has not; an empty format is none.
+	assert_run 0 brig inspect -f '{{.State.Health}}' one
+	assert_equal "$output" "<nil>"
+	assert_run 0 brig inspect -f '' one
+	assert_match "$output" '^\[
+    \{
+        "Id": '
+	assert_run 0 brig info -f ''
+	assert_match "$output" '^Client:'
+	assert_run 0 brig version --format ''
+	assert_match "$output" '^Client:'
 }
 
 @test "info counts" {

@@ -281,6 +281,9 @@ teardown() {
 	assert_equal "$output" $'red\nuser\n/home/work'
 	assert_run 0 brig run --rm -u 0 -w / "$image" sh -c 'id -un; pwd'
 	assert_equal "$output" $'root\n/'
+	# An empty option says nothing: root is not what an unset variable in a script means.
+	assert_run 0 brig run --rm -u '' -w '' --name '' --network '' --stop-signal '' --platform '' --pull '' "$image" sh -c 'id -un; pwd'
+	assert_equal "$output" $'user\n/home/work'
 	assert_run 0 brig run --name labelled -l kind=other -l mine=1 -l bare "$image" true
 	assert_equal "$(brig inspect -f '{{json .Config.Labels}}' labelled)" '{"bare":"","kind":"other","mine":"1"}'
 }

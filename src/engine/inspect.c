@@ -25,6 +25,7 @@ struct inspect {
 	struct container_config config;
 	struct json_writer *w;
 	const char *path; /* of the container's folder */
+	const struct container_size *size;
 };
 
 static const char *or_empty(const char *text)
@@ -586,16 +587,20 @@ static void put_container(struct inspect *in, const char *key)
 	json_put_null(w, "Data");
 	json_put_string(w, "Name", or_empty(c->driver));
 	json_end_object(w);
+	if (in->size) {
+		json_put_integer(w, "SizeRw", in->size->own);
+		json_put_integer(w, "SizeRootFs", in->size->whole);
+	}
 	put_mounts(in);
 	put_config(in);
 	put_network_settings(in);
 	json_end_object(w);
 }
 
-int engine_container_inspect(struct engine *engine, struct container *container, struct json_writer *w,
-	const char *key, struct err *e)
+int engine_container_inspect(struct engine *engine, struct container *container,
+	const struct container_size *size, struct json_writer *w, const char *key, struct err *e)
 {
-	struct inspect in = {.engine = engine, .container = container, .w = w};
+	struct inspect in = {.engine = engine, .container = container, .w = w, .size = size};
 
 	auto_close int dir = container_open_dir(&engine->containers, container, e);
 	if (dir < 0 || container_config_load(engine->arena, dir, &in.config, e) < 0)

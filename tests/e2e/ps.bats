@@ -31,7 +31,13 @@ teardown() {
 	assert_equal "$(names -a)" "one three two "
 	assert_equal "$(names --filter status=exited)" "two "
 	assert_equal "$(names -f status=running -f status=created)" "one three "
-	assert_equal "$(names -f exited=3)" "two "
+	# As docker: only the status shows what does not run without -a.
+	assert_equal "$(names -f exited=3)" ""
+	assert_equal "$(names -a -f exited=3)" "two "
+	assert_equal "$(names -a -f is-task=false)" "one three two "
+	assert_equal "$(names -a -f is-task=true)" ""
+	assert_run 1 brig ps -f is-task=maybe
+	assert_one_error "is-task=maybe"
 	assert_equal "$(names -a -f label=app)" "one three "
 	assert_equal "$(names -a -f label=app=web -f label=tier)" "one "
 	assert_equal "$(names -a -f 'name=^t')" "three two "
@@ -61,6 +67,43 @@ teardown() {
 	assert_one_error "can't evaluate field Nope in type \*formatter.ContainerContext"
 	assert_run 1 brig ps --format '{{.Names'
 	assert_one_error "unclosed action"
+}
+
+@test "sizes are what a container wrote, and that with its image" {
+	local whole
+	brig run --name writer --network none -v kept:/kept busybox sh -c 'head -c 100000 /dev/zero >/etc/new; rm /etc/group; head -c 7000 /dev/zero >/kept/apart' || true
+	assert_equal "$(brig ps -a -f name=writer --format '{{.Size}}' | cut -d' ' -f1-2)" "100kB (virtual"
+	whole=$(brig image inspect -f '{{.Size}}' busybox)
+	assert_run 0 brig inspect -s -f '{{.SizeRw}} {{.SizeRootFs}}' writer
+	assert_equal "$output" "100000 $((whole + 100000))"
+	assert_equal "$(brig container inspect --size -f '{{.SizeRw}}' one)" 0
+	assert_run 0 brig ps -s
+	assert_match "$output" '^CONTAINER ID .* NAMES +SIZE
+.* one +0B \(virtual [0-9.]+MB\)$'
+	# Not asked for: not looked for.
+	assert_equal "$(brig inspect -f '{{.SizeRw}}' writer)" "<nil>"
+	assert_equal "$(brig ps -a --format json | jq -r .Size | sort -u)" 0B
+	assert_equal "$(brig ps -s --format json | jq -r .Size | cut -d' ' -f1-2)" "0B (virtual"
+	assert_run 0 brig inspect -s busybox
+	assert_match "$errors" "size ignored for image"
+	brig rm writer >/dev/null
+	brig volume rm kept >/dev/null
+}
+
+@test "sizes where trees are whole" {
+	local made
+	brig_copy() { brig --root "$BRIG_TEST_DIR/copies" --storage-driver copy "$@"; }
+	made=$(brig_copy init "$(fixture busybox)/tree" | sed -n 's/^Created: //p')
+	brig_copy run --name writer --network none "$made" sh -c 'head -c 4321 /dev/zero >/new; rm /etc/group'
+	assert_run 0 brig_copy inspect -s -f '{{.SizeRw}} {{.GraphDriver.Name}}' writer
+	assert_equal "$output" "4321 copy"
+	brig_copy rm writer >/dev/null
+}
+
+@test "-q is the identifiers, and says so where --format is given too" {
+	assert_run 0 brig ps -q --format '{{.Names}}'
+	assert_match "$output" '^[0-9a-f]{12}$'
+	assert_match "$errors" "Ignoring custom format"
 }
 
 @test "inspect has docker's document" {

@@ -6,6 +6,8 @@
  */
 #include "engine/inspect.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +18,8 @@
 #include "engine/ports.h"
 #include "engine/spec.h"
 #include "engine/volume.h"
+#include "net/firewall.h"
+#include "net/net.h"
 #include "oci/port.h"
 #include "store/driver.h"
 
@@ -325,9 +329,11 @@ static void put_exposed(struct inspect *in)
 {
 	if (!in->config.expose.count)
 		return;
+	struct strings *expose = &in->config.expose;
+	qsort(expose->items, expose->count, sizeof *expose->items, by_key);
 	json_begin_object(in->w, "ExposedPorts");
-	for (size_t i = 0; i < in->config.expose.count; i++)
-		put_empty_map(in->w, in->config.expose.items[i]);
+	for (size_t i = 0; i < expose->count; i++)
+		put_empty_map(in->w, expose->items[i]);
 	json_end_object(in->w);
 }
 
@@ -502,7 +508,35 @@ static void put_config(struct inspect *in)
 	json_end_object(w);
 }
 
-static void put_endpoint(struct inspect *in, const char *network, const char *address)
+/* What a container has of its network; "" and 0 where it has none, or does not run. */
+struct endpoint {
+	const char *address, *gateway;
+	char mac[18];
+	unsigned prefix;
+	struct net_look look;
+};
+
+/* All of it follows from the address and the bridge: nothing is noted anywhere. */
+static void find_endpoint(const struct inspect *in, const char *network, struct endpoint *out)
+{
+	bool classic = !strcmp(network, "bridge0");
+	struct in_addr address;
+	struct err ignored;
+	uint8_t mac[6];
+
+	*out = (struct endpoint){.address = in->container->record.status.address, .gateway = ""};
+	if (inet_pton(AF_INET, out->address, &address) != 1)
+		return;
+	firewall_port_mac(ntohl(address.s_addr), mac);
+	snprintf(out->mac, sizeof out->mac, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		mac[4], mac[5]);
+	if (net_look(classic ? "bridge0" : "brig0", &out->look, &ignored) < 0)
+		return;
+	out->gateway = out->look.bridge.address;
+	out->prefix = out->look.bridge.prefix;
+}
+
+static void put_endpoint(struct inspect *in, const char *network, const struct endpoint *endpoint)
 {
 	struct json_writer *w = in->w;
 
@@ -510,14 +544,14 @@ static void put_endpoint(struct inspect *in, const char *network, const char *ad
 	json_put_null(w, "IPAMConfig");
 	json_put_null(w, "Links");
 	json_put_null(w, "Aliases");
-	json_put_string(w, "MacAddress", "");
+	json_put_string(w, "MacAddress", endpoint->mac);
 	json_put_null(w, "DriverOpts");
 	json_put_integer(w, "GwPriority", 0);
 	json_put_string(w, "NetworkID", "");
 	json_put_string(w, "EndpointID", "");
-	json_put_string(w, "Gateway", "");
-	json_put_string(w, "IPAddress", address);
-	json_put_integer(w, "IPPrefixLen", 0);
+	json_put_string(w, "Gateway", endpoint->gateway);
+	json_put_string(w, "IPAddress", endpoint->address);
+	json_put_integer(w, "IPPrefixLen", endpoint->prefix);
 	json_put_string(w, "IPv6Gateway", "");
 	json_put_string(w, "GlobalIPv6Address", "");
 	json_put_integer(w, "GlobalIPv6PrefixLen", 0);
@@ -529,8 +563,11 @@ static void put_network_settings(struct inspect *in)
 {
 	struct json_writer *w = in->w;
 	const char *network = in->config.network && *in->config.network ? in->config.network : "bridge";
-	const char *address = in->container->record.status.address;
+	struct endpoint endpoint;
 
+	if (!strcmp(network, "default"))
+		network = "bridge";
+	find_endpoint(in, network, &endpoint);
 	json_begin_object(w, "NetworkSettings");
 	json_put_string(w, "Bridge", "");
 	json_put_string(w, "SandboxID", "");
@@ -542,15 +579,15 @@ static void put_network_settings(struct inspect *in)
 	json_put_null(w, "SecondaryIPAddresses");
 	json_put_null(w, "SecondaryIPv6Addresses");
 	json_put_string(w, "EndpointID", "");
-	json_put_string(w, "Gateway", "");
+	json_put_string(w, "Gateway", endpoint.gateway);
 	json_put_string(w, "GlobalIPv6Address", "");
 	json_put_integer(w, "GlobalIPv6PrefixLen", 0);
-	json_put_string(w, "IPAddress", address);
-	json_put_integer(w, "IPPrefixLen", 0);
+	json_put_string(w, "IPAddress", endpoint.address);
+	json_put_integer(w, "IPPrefixLen", endpoint.prefix);
 	json_put_string(w, "IPv6Gateway", "");
-	json_put_string(w, "MacAddress", "");
+	json_put_string(w, "MacAddress", endpoint.mac);
 	json_begin_object(w, "Networks");
-	put_endpoint(in, !strcmp(network, "default") ? "bridge" : network, address);
+	put_endpoint(in, network, &endpoint);
 	json_end_object(w);
 	json_end_object(w);
 }

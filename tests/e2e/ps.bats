@@ -129,6 +129,23 @@ teardown() {
 	assert_match "$output" '^Client:'
 }
 
+@test "inspect tells of the network what the container sees" {
+	local network seen
+	for network in bridge bridge0; do
+		brig run -d --name wired --network $network --expose 9 --expose 80 busybox sleep 100 >/dev/null
+		assert_run 0 brig exec wired sh -c 'ip route | sed -n "s/default via \([0-9.]*\) .*/\1/p"; ip -4 -o addr show eth0 | sed "s/.*inet //;s/ .*//"; cat /sys/class/net/eth0/address'
+		seen=$output
+		assert_run 0 brig inspect -f '{{range $name, $n := .NetworkSettings.Networks}}{{println $n.Gateway}}{{$n.IPAddress}}/{{println $n.IPPrefixLen}}{{println $n.MacAddress}}{{$name}}{{end}}' wired
+		assert_equal "$output" "$seen"$'\n'$network
+		assert_run 0 brig inspect -f '{{println .NetworkSettings.Gateway}}{{.NetworkSettings.IPAddress}}/{{println .NetworkSettings.IPPrefixLen}}{{.NetworkSettings.MacAddress}}' wired
+		assert_equal "$output" "$seen"
+		assert_equal "$(brig inspect -f '{{json .Config.ExposedPorts}}' wired)" '{"80/tcp":{},"9/tcp":{}}'
+		brig stop -t 0 wired >/dev/null
+		assert_equal "$(brig inspect -f '{{range .NetworkSettings.Networks}}{{.Gateway}}{{.IPPrefixLen}}{{.MacAddress}}{{end}}' wired)" 0
+		brig rm wired >/dev/null
+	done
+}
+
 @test "info counts" {
 	assert_run 0 brig info -f '{{.Containers}} {{.ContainersRunning}} {{.ContainersStopped}} {{.Images}} {{.OSType}}'
 	assert_equal "$output" "3 1 2 1 linux"

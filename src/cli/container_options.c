@@ -21,6 +21,47 @@ enum { MEMORY_LEAST = 6 << 20, ENV_FILE_LIMIT = 16 << 20, PROFILE_LIMIT = 4 << 2
 
 extern char **environ;
 
+/* An empty text is none: the image's own, or the default. */
+static const char *given(const char *text)
+{
+	return text && *text ? text : NULL;
+}
+
+/* ---- streams ---- */
+
+int container_options_attach(
+	void *options, const struct opt *opt, const char *value, struct arena *arena, struct err *e)
+{
+	static const char *const streams[] = {"stdin", "stdout", "stderr"};
+	struct strings *attach = (struct strings *)((char *)options + opt->offset);
+
+	for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
+		if (!strcasecmp(value, streams[i])) {
+			strings_add(arena, attach, streams[i]);
+			return 0;
+		}
+	return err_set(e, ERR_USAGE, 0, "valid streams are STDIN, STDOUT and STDERR");
+}
+
+static bool attaches(const struct container_options *options, const char *stream)
+{
+	for (size_t i = 0; i < options->attach.count; i++)
+		if (!strcmp(options->attach.items[i], stream))
+			return true;
+	return false;
+}
+
+/* docker's: without -a all of them, the input where it is open. */
+static void apply_attach(const struct container_options *options, struct container_config *config)
+{
+	bool all = !options->attach.count;
+
+	config->attach_stdin = all ? options->interactive : attaches(options, "stdin");
+	config->attach_stdout = all || attaches(options, "stdout");
+	config->attach_stderr = all || attaches(options, "stderr");
+	config->stdin_once = config->open_stdin && config->attach_stdin;
+}
+
 /* ---- environment ---- */
 
 static int add_env(struct arena *arena, struct strings *env, const char *item, struct err *e)
@@ -38,14 +79,24 @@ static int add_env(struct arena *arena, struct strings *env, const char *item, s
 	return 0;
 }
 
-static int read_env_file(struct arena *arena, struct strings *env, const char *path, struct err *e)
+static int add_label(struct arena *arena, struct strings *labels, const char *item, struct err *e)
+{
+	if (!*item || *item == '=')
+		return err_set(e, ERR_USAGE, 0, "invalid label '%s': empty name", item);
+	strings_add(arena, labels, item);
+	return 0;
+}
+
+/* A file of what add() takes, a line each; what is what they are. */
+static int read_file(struct arena *arena, const char *path, const char *what, struct strings *out,
+	int (*add)(struct arena *arena, struct strings *out, const char *item, struct err *e), struct err *e)
 {
 	auto_buf struct buf text = {0};
 	auto_close int fd = fd_open(AT_FDCWD, path, O_RDONLY, 0);
 	int rc = fd < 0 ? fd : fd_slurp(fd, ENV_FILE_LIMIT, &text);
 
 	if (rc < 0)
-		return err_errno(e, rc, "cannot read the environment file %s", path);
+		return err_errno(e, rc, "cannot read the %s file %s", what, path);
 	size_t number = 0;
 	for (char *rest = text.data, *line; rest && (line = strsep(&rest, "\n"));) {
 		number++;
@@ -59,9 +110,9 @@ static int read_env_file(struct arena *arena, struct strings *env, const char *p
 		const char *equals = strchrnul(line, '=');
 		size_t name = (size_t)(equals - line);
 		if (strcspn(line, " \t") < name)
-			return err_set(e, ERR_INVALID, 0, "%s:%zu: the variable '%.*s' contains whitespaces",
-				path, number, (int)name, line);
-		if (add_env(arena, env, arena_strdup(arena, line), e) < 0)
+			return err_set(e, ERR_INVALID, 0, "%s:%zu: the %s '%.*s' contains whitespaces", path,
+				number, what, (int)name, line);
+		if (add(arena, out, arena_strdup(arena, line), e) < 0)
 			return -1;
 	}
 	return 0;
@@ -71,7 +122,7 @@ int container_options_env(struct arena *arena, const struct strings *given, cons
 	struct strings *env, struct err *e)
 {
 	for (size_t i = 0; i < files->count; i++)
-		if (read_env_file(arena, env, files->items[i], e) < 0)
+		if (read_file(arena, files->items[i], "environment", env, add_env, e) < 0)
 			return -1;
 	for (size_t i = 0; i < given->count; i++)
 		if (add_env(arena, env, given->items[i], e) < 0) {
@@ -83,11 +134,16 @@ int container_options_env(struct arena *arena, const struct strings *given, cons
 
 /* ---- labels ---- */
 
-static int check_labels(const struct strings *given, struct err *e)
+/* Files first, as docker. */
+static int apply_labels(
+	struct arena *arena, const struct container_options *options, struct strings *labels, struct err *e)
 {
-	for (size_t i = 0; i < given->count; i++)
-		if (!*given->items[i] || *given->items[i] == '=')
-			return err_set(e, ERR_USAGE, 0, "invalid label '%s': empty name", given->items[i]);
+	for (size_t i = 0; i < options->label_file.count; i++)
+		if (read_file(arena, options->label_file.items[i], "label", labels, add_label, e) < 0)
+			return -1;
+	for (size_t i = 0; i < options->label.count; i++)
+		if (add_label(arena, labels, options->label.items[i], e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -343,6 +399,7 @@ static int apply_limits(
 
 struct watcher {
 	struct progress *progress;
+	int cidfile; /* or -1 */
 };
 
 static void tell_missing(void *context, const char *familiar)
@@ -369,14 +426,52 @@ static void tell_pulled(void *context, const struct pull_result *result)
 		result->current ? "Image is up to date for" : "Downloaded newer image for", result->familiar);
 }
 
-static void watch_pull(struct cli *cli, struct create_options *create)
+static void watch(struct cli *cli, bool quiet, struct create_options *create)
 {
+	struct watcher *watcher = arena_new(&cli->arena, struct watcher);
+
+	watcher->cidfile = -1;
 	create->watch = (struct create_watch){
-		.missing = tell_missing,
-		.tell = tell_progress,
-		.pulled = tell_pulled,
-		.context = arena_new(&cli->arena, struct watcher),
+		.missing = quiet ? NULL : tell_missing,
+		.tell = quiet ? NULL : tell_progress,
+		.pulled = quiet ? NULL : tell_pulled,
+		.context = watcher,
 	};
+}
+
+/* ---- the file with the identifier ---- */
+
+static void fill_cidfile(void *context, const char *id)
+{
+	struct watcher *watcher = context;
+
+	fd_write_full(watcher->cidfile, id, strlen(id));
+	close_fd(&watcher->cidfile);
+}
+
+int container_options_cidfile(
+	const struct container_options *options, struct create_options *create, struct err *e)
+{
+	struct watcher *watcher = create->watch.context;
+	const char *path = given(options->cidfile);
+
+	if (!path)
+		return 0;
+	watcher->cidfile = fd_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+	if (watcher->cidfile == -EEXIST)
+		return err_set(e, ERR_CONFLICT, 0,
+			"container ID file found, make sure the other container isn't running or delete %s",
+			path);
+	if (watcher->cidfile < 0)
+		return err_errno(e, watcher->cidfile, "cannot make the container ID file %s", path);
+	create->watch.made = fill_cidfile;
+	return 0;
+}
+
+void container_options_no_cidfile(const struct container_options *options)
+{
+	if (given(options->cidfile))
+		unlink(options->cidfile);
 }
 
 /* One row for each port of the container, in a form that is always the same. */
@@ -401,12 +496,6 @@ static int parse_ports(struct arena *arena, const struct container_options *opti
 	return 0;
 }
 
-/* An empty text is none: the image's own, or the default. */
-static const char *given(const char *text)
-{
-	return text && *text ? text : NULL;
-}
-
 int container_options_apply(struct cli *cli, const struct container_options *options, int argc, char **argv,
 	struct create_options *create, struct err *e)
 {
@@ -423,7 +512,6 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 				.name = given(options->name),
 				.cap_add = options->cap_add,
 				.cap_drop = options->cap_drop,
-				.labels = options->label,
 				.group_add = options->group_add,
 				.publish_all = options->publish_all,
 				.sysctls = options->sysctl,
@@ -449,8 +537,8 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 				.log_max_files = cli->config.log_max_file,
 			},
 	};
-	if (!options->quiet)
-		watch_pull(cli, create);
+	watch(cli, options->quiet, create);
+	apply_attach(options, config);
 	for (int i = 1; i < argc; i++)
 		strings_add(arena, &create->command, argv[i]);
 	if (given(options->pull)) {
@@ -466,7 +554,8 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 	}
 	if (config->name && *config->name == '/')
 		config->name++;
-	if (check_labels(&options->label, e) < 0 || check_sysctls(&options->sysctl, config->network, e) < 0 ||
+	if (apply_labels(arena, options, &config->labels, e) < 0 ||
+		check_sysctls(&options->sysctl, config->network, e) < 0 ||
 		container_options_env(arena, &options->env, &options->env_file, &config->env, e) < 0 ||
 		parse_security(arena, &options->security_opt, config, e) < 0 ||
 		apply_limits(options, &config->limits, e) < 0)

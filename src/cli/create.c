@@ -25,13 +25,14 @@ static int run_create(struct cli *cli, void *given, int argc, char **argv, struc
 		e->kind = ERR_USAGE;
 		return -1;
 	}
-	if (container_options_check(&create, e) < 0)
+	if (container_options_check(&create, e) < 0 ||
+		container_options_cidfile(&options->container, &create, e) < 0)
 		return -1;
-	create.config.attach_stdout = create.config.attach_stderr = true;
-	create.config.attach_stdin = create.config.stdin_once = create.config.open_stdin;
 	struct engine *engine = cli_engine(cli, ENGINE_WRITE, e);
-	if (!engine || engine_create(engine, &create, &container, &config, e) < 0)
+	if (!engine || engine_create(engine, &create, &container, &config, e) < 0) {
+		container_options_no_cidfile(&options->container);
 		return -1;
+	}
 	container_unlock(&container);
 	cli_print(cli, "%s\n", container.id);
 	return 0;

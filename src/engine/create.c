@@ -314,8 +314,11 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	config->created = container->record.identity.created;
 	if (options->classic)
 		config->interface = arena_printf(arena, "veth1_%s", config->name);
-	if (make(engine, container, config, options->start_follows, e) == 0)
+	if (make(engine, container, config, options->start_follows, e) == 0) {
+		if (options->watch.made)
+			options->watch.made(options->watch.context, container->id);
 		return 0;
+	}
 	struct err ignored;
 	container_discard(engine, container, true, &ignored);
 	container_unlock(container);

@@ -185,8 +185,9 @@ static int apply_mounts(struct arena *arena, const struct container_options *opt
 	char here[4096] not_zeroed;
 	char shown[100];
 
-	if (options->volume.count && !getcwd(here, sizeof here))
-		return err_errno(e, errno, "cannot tell the current folder");
+	/* Only a source that begins with a dot needs it: a folder that was removed does no other harm. */
+	if (!getcwd(here, sizeof here))
+		*here = '\0';
 	for (size_t i = 0; i < options->volume.count; i++) {
 		if (given_before(&options->volume, i))
 			continue;

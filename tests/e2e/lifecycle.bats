@@ -223,7 +223,7 @@ kill_monitor() {
 	local id pid
 	id=$(id_of busy) pid=$(pid_of busy)
 	assert_run 1 brig rm busy
-	assert_one_error 'cannot remove container "/busy": container is running'
+	assert_one_error 'cannot remove container "busy": container is running'
 	assert_equal "$(pid_of busy)" "$pid"
 	assert_run 0 brig rm -f busy
 	assert_equal "$output" busy

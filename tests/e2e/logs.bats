@@ -43,6 +43,12 @@ teardown() {
 	((now - first >= 0 && now - first < 60)) || fail "not now: $first $now"
 }
 
+@test "--details is docker's blank before each line, as there are no details" {
+	brig run --name plain --network none "$image" sh -c 'echo one; printf two; sleep 0.2; echo ", whole"' >/dev/null
+	assert_equal "$(brig logs --details plain)" $' one\n two, whole'
+	assert_match "$(brig logs --details -t plain | head -n 1)" '^20[0-9T:.-]+Z  one$'
+}
+
 @test "-n and --tail give the last lines" {
 	brig run --name lines --network none "$image" seq 10 >/dev/null
 	assert_equal "$(brig logs -n 3 lines)" $'8\n9\n10'

@@ -73,6 +73,7 @@ static int run_info(struct cli *cli, void *given, int argc, char **argv, struct 
 		cli_other_stores(cli);
 		return 0;
 	}
+	info.debug = cli->debug;
 	auto_buf struct buf text = {0};
 	struct json_writer w = {.out = &text};
 	engine_info_write(engine, &info, &w);

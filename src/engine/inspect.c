@@ -621,7 +621,14 @@ static void put_container(struct inspect *in, const char *key)
 	json_put_null(w, "ExecIDs");
 	put_host_config(in);
 	json_begin_object(w, "GraphDriver");
-	json_put_null(w, "Data");
+	/* The other folders of an overlay are nowhere on the host. */
+	if (c->driver && !strcmp(c->driver, "overlay")) {
+		json_begin_object(w, "Data");
+		json_put_string(w, "UpperDir", arena_printf(arena, "%s/upper", in->path));
+		json_end_object(w);
+	} else {
+		json_put_null(w, "Data");
+	}
 	json_put_string(w, "Name", or_empty(c->driver));
 	json_end_object(w);
 	if (in->size) {

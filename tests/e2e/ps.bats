@@ -116,6 +116,7 @@ teardown() {
 	assert_run 1 brig inspect one nosuch -f '{{.Name}}'
 	assert_equal "$output" "/one"
 	assert_match "$errors" "No such object: nosuch"
+	assert_exists "$(brig inspect -f '{{.GraphDriver.Data.UpperDir}}' one)"
 	# A field that docker's struct has though its JSON has not; an empty format is none.
 	assert_run 0 brig inspect -f '{{.State.Health}}' one
 	assert_equal "$output" "<nil>"
@@ -149,6 +150,10 @@ teardown() {
 @test "info counts" {
 	assert_run 0 brig info -f '{{.Containers}} {{.ContainersRunning}} {{.ContainersStopped}} {{.Images}} {{.OSType}}'
 	assert_equal "$output" "3 1 2 1 linux"
+	assert_run 0 brig info -f '{{.IndexServerAddress}} {{.Debug}} {{.ClientInfo.Context}} {{.IPv4Forwarding}}'
+	assert_equal "$output" "https://index.docker.io/v1/ false default $([[ $(</proc/sys/net/ipv4/ip_forward) == 1 ]] && echo true || echo false)"
+	assert_equal "$(brig -D info -f '{{.Debug}} {{.ClientInfo.Debug}}')" "true true"
+	assert_equal "$(brig info -f '{{.OSVersion}}')" "$(. /etc/os-release; echo "${VERSION_ID:-}")"
 	assert_run 0 brig info
 	assert_match "$output" "Storage Driver: "
 }

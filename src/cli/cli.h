@@ -88,6 +88,9 @@ int cli_flush(struct cli *cli, struct err *e);
  * for the exit status. */
 int cli_complain(const struct err *e);
 
+/* The platform of --platform, or of docker's variable for it, or NULL. */
+const char *cli_platform(const char *option);
+
 /* ---- for main.c and help.c ---- */
 
 struct cli_found {

@@ -506,7 +506,7 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 
 	*create = (struct create_options){
 		.image = argv[0],
-		.platform = given(options->platform),
+		.platform = cli_platform(options->platform),
 		.entrypoint = options->entrypoint,
 		.config =
 			{

@@ -287,6 +287,12 @@ teardown() {
 	assert_one_error hostname
 }
 
+@test "on the host's network it is the host's, as docker has it" {
+	assert_run 0 brig run --rm --network host "$image" sh -c 'hostname; echo $HOSTNAME; cat /etc/hostname'
+	assert_equal "$output" "$(uname -n)"$'\n'"$(uname -n)"$'\n'"$(uname -n)"
+	assert_equal "$(brig run --rm --network host -h mine "$image" hostname)" mine
+}
+
 @test "without -h the host's name is the id's first twelve digits" {
 	assert_run 0 brig run --name named "$image" hostname
 	assert_equal "$output" "$(id_of named | cut -c1-12)"

@@ -71,6 +71,7 @@ static const struct {
 } statuses[] = {
 	{ERR_NO_COMMAND, 127, VERB_EXECUTES},
 	{ERR_CANNOT_EXECUTE, 126, VERB_EXECUTES},
+	{ERR_USAGE, 125, VERB_USAGE_125},
 	{ERR_INTERRUPTED, 130, 0},
 };
 

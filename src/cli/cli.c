@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -125,4 +126,11 @@ const char *cli_nearest(struct arena *arena, const char *group, const char *word
 		}
 	}
 	return nearest.word;
+}
+
+const char *cli_platform(const char *option)
+{
+	const char *platform = option && *option ? option : getenv("DOCKER_DEFAULT_PLATFORM");
+
+	return platform && *platform ? platform : NULL;
 }

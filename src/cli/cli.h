@@ -36,6 +36,8 @@ struct cli;
 #define VERB_ENTERS 0x40
 /* A command of the classic dialect (classic.h), where nothing is an option. */
 #define VERB_CLASSIC 0x80
+/* A value that cannot be understood exits with 125, as an option does (create). */
+#define VERB_USAGE_125 0x100
 
 #define VERB_ANY -1 /* max_operands: no limit */
 
@@ -85,6 +87,9 @@ int cli_flush(struct cli *cli, struct err *e);
 /* Prints an error that does not end the command: one of several operands failed. Returns 1,
  * for the exit status. */
 int cli_complain(const struct err *e);
+
+/* The platform of --platform, or of docker's variable for it, or NULL. */
+const char *cli_platform(const char *option);
 
 /* ---- for main.c and help.c ---- */
 

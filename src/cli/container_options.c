@@ -21,6 +21,47 @@ enum { MEMORY_LEAST = 6 << 20, ENV_FILE_LIMIT = 16 << 20, PROFILE_LIMIT = 4 << 2
 
 extern char **environ;
 
+/* An empty text is none: the image's own, or the default. */
+static const char *given(const char *text)
+{
+	return text && *text ? text : NULL;
+}
+
+/* ---- streams ---- */
+
+int container_options_attach(
+	void *options, const struct opt *opt, const char *value, struct arena *arena, struct err *e)
+{
+	static const char *const streams[] = {"stdin", "stdout", "stderr"};
+	struct strings *attach = (struct strings *)((char *)options + opt->offset);
+
+	for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
+		if (!strcasecmp(value, streams[i])) {
+			strings_add(arena, attach, streams[i]);
+			return 0;
+		}
+	return err_set(e, ERR_USAGE, 0, "valid streams are STDIN, STDOUT and STDERR");
+}
+
+static bool attaches(const struct container_options *options, const char *stream)
+{
+	for (size_t i = 0; i < options->attach.count; i++)
+		if (!strcmp(options->attach.items[i], stream))
+			return true;
+	return false;
+}
+
+/* docker's: without -a all of them, the input where it is open. */
+static void apply_attach(const struct container_options *options, struct container_config *config)
+{
+	bool all = !options->attach.count;
+
+	config->attach_stdin = all ? options->interactive : attaches(options, "stdin");
+	config->attach_stdout = all || attaches(options, "stdout");
+	config->attach_stderr = all || attaches(options, "stderr");
+	config->stdin_once = config->open_stdin && config->attach_stdin;
+}
+
 /* ---- environment ---- */
 
 static int add_env(struct arena *arena, struct strings *env, const char *item, struct err *e)
@@ -38,14 +79,24 @@ static int add_env(struct arena *arena, struct strings *env, const char *item, s
 	return 0;
 }
 
-static int read_env_file(struct arena *arena, struct strings *env, const char *path, struct err *e)
+static int add_label(struct arena *arena, struct strings *labels, const char *item, struct err *e)
+{
+	if (!*item || *item == '=')
+		return err_set(e, ERR_USAGE, 0, "invalid label '%s': empty name", item);
+	strings_add(arena, labels, item);
+	return 0;
+}
+
+/* A file of what add() takes, a line each; what is what they are. */
+static int read_file(struct arena *arena, const char *path, const char *what, struct strings *out,
+	int (*add)(struct arena *arena, struct strings *out, const char *item, struct err *e), struct err *e)
 {
 	auto_buf struct buf text = {0};
 	auto_close int fd = fd_open(AT_FDCWD, path, O_RDONLY, 0);
 	int rc = fd < 0 ? fd : fd_slurp(fd, ENV_FILE_LIMIT, &text);
 
 	if (rc < 0)
-		return err_errno(e, rc, "cannot read the environment file %s", path);
+		return err_errno(e, rc, "cannot read the %s file %s", what, path);
 	size_t number = 0;
 	for (char *rest = text.data, *line; rest && (line = strsep(&rest, "\n"));) {
 		number++;
@@ -59,9 +110,9 @@ static int read_env_file(struct arena *arena, struct strings *env, const char *p
 		const char *equals = strchrnul(line, '=');
 		size_t name = (size_t)(equals - line);
 		if (strcspn(line, " \t") < name)
-			return err_set(e, ERR_INVALID, 0, "%s:%zu: the variable '%.*s' contains whitespaces",
-				path, number, (int)name, line);
-		if (add_env(arena, env, arena_strdup(arena, line), e) < 0)
+			return err_set(e, ERR_INVALID, 0, "%s:%zu: the %s '%.*s' contains whitespaces", path,
+				number, what, (int)name, line);
+		if (add(arena, out, arena_strdup(arena, line), e) < 0)
 			return -1;
 	}
 	return 0;
@@ -71,10 +122,27 @@ int container_options_env(struct arena *arena, const struct strings *given, cons
 	struct strings *env, struct err *e)
 {
 	for (size_t i = 0; i < files->count; i++)
-		if (read_env_file(arena, env, files->items[i], e) < 0)
+		if (read_file(arena, files->items[i], "environment", env, add_env, e) < 0)
 			return -1;
 	for (size_t i = 0; i < given->count; i++)
-		if (add_env(arena, env, given->items[i], e) < 0)
+		if (add_env(arena, env, given->items[i], e) < 0) {
+			e->kind = ERR_USAGE; /* the option cannot be understood */
+			return -1;
+		}
+	return 0;
+}
+
+/* ---- labels ---- */
+
+/* Files first, as docker. */
+static int apply_labels(
+	struct arena *arena, const struct container_options *options, struct strings *labels, struct err *e)
+{
+	for (size_t i = 0; i < options->label_file.count; i++)
+		if (read_file(arena, options->label_file.items[i], "label", labels, add_label, e) < 0)
+			return -1;
+	for (size_t i = 0; i < options->label.count; i++)
+		if (add_label(arena, labels, options->label.items[i], e) < 0)
 			return -1;
 	return 0;
 }
@@ -117,8 +185,9 @@ static int apply_mounts(struct arena *arena, const struct container_options *opt
 	char here[4096] not_zeroed;
 	char shown[100];
 
-	if (options->volume.count && !getcwd(here, sizeof here))
-		return err_errno(e, errno, "cannot tell the current folder");
+	/* Only a source that begins with a dot needs it: a folder that was removed does no other harm. */
+	if (!getcwd(here, sizeof here))
+		*here = '\0';
 	for (size_t i = 0; i < options->volume.count; i++) {
 		if (given_before(&options->volume, i))
 			continue;
@@ -173,9 +242,14 @@ static int parse_cpus(const char *text, int64_t *nano, struct err *e)
 			"number",
 			text, text);
 	*nano = whole * 1000000000 + fraction;
+	return 0;
+}
+
+static int check_cpus(int64_t nano, struct err *e)
+{
 	cpu_set_t set;
 	int count = sched_getaffinity(0, sizeof set, &set) == 0 ? (int)sysconf(_SC_NPROCESSORS_ONLN) : 0;
-	if (*nano && (*nano < 10000000 || (count > 0 && *nano > count * INT64_C(1000000000))))
+	if (nano && (nano < 10000000 || (count > 0 && nano > count * INT64_C(1000000000))))
 		return err_set(e, ERR_INVALID, 0,
 			"range of CPUs is from 0.01 to %d.00, as there are only %d CPUs available", count,
 			count);
@@ -274,19 +348,8 @@ static int check_sysctls(const struct strings *given, const char *network, struc
 	return 0;
 }
 
-static int apply_limits(
-	const struct container_options *options, struct container_limits *limits, struct err *e)
+static int check_limits(const struct container_limits *limits, struct err *e)
 {
-	*limits = (struct container_limits){
-		.memory = options->memory,
-		.memory_swap = options->memory_swap,
-		.memory_reservation = options->memory_reservation,
-		.cpu_shares = options->cpu_shares,
-		.cpu_quota = options->cpu_quota,
-		.cpu_period = options->cpu_period,
-		.cpuset_cpus = options->cpuset_cpus,
-		.cpuset_mems = options->cpuset_mems,
-	};
 	if (limits->memory && limits->memory < MEMORY_LEAST)
 		return err_set(e, ERR_INVALID, 0, "minimum memory limit allowed is 6MB");
 	if (limits->memory_swap > 0 && !limits->memory)
@@ -301,8 +364,6 @@ static int apply_limits(
 	if (limits->cpu_shares < 0)
 		return err_set(e, ERR_INVALID, 0, "shares must not be negative: %lld",
 			(long long)limits->cpu_shares);
-	if (options->cpus && parse_cpus(options->cpus, &limits->nano_cpus, e) < 0)
-		return -1;
 	if (limits->nano_cpus && (limits->cpu_quota || limits->cpu_period))
 		return err_set(e, ERR_INVALID, 0,
 			"conflicting options: --cpus and --cpu-%s cannot both be set",
@@ -312,6 +373,24 @@ static int apply_limits(
 			e, ERR_INVALID, 0, "CPU cfs period must be between 1ms and 1s (1000 to 1000000 us)");
 	if (limits->cpu_quota && limits->cpu_quota < 1000)
 		return err_set(e, ERR_INVALID, 0, "CPU cfs quota cannot be less than 1ms (1000 us)");
+	return check_cpus(limits->nano_cpus, e);
+}
+
+static int apply_limits(
+	const struct container_options *options, struct container_limits *limits, struct err *e)
+{
+	*limits = (struct container_limits){
+		.memory = options->memory,
+		.memory_swap = options->memory_swap,
+		.memory_reservation = options->memory_reservation,
+		.cpu_shares = options->cpu_shares,
+		.cpu_quota = options->cpu_quota,
+		.cpu_period = options->cpu_period,
+		.cpuset_cpus = options->cpuset_cpus,
+		.cpuset_mems = options->cpuset_mems,
+	};
+	if (options->cpus && parse_cpus(options->cpus, &limits->nano_cpus, e) < 0)
+		return -1;
 	if (options->pids_limit != INT64_MIN)
 		limits->pids = options->pids_limit > 0 ? options->pids_limit : -1;
 	return 0;
@@ -321,6 +400,7 @@ static int apply_limits(
 
 struct watcher {
 	struct progress *progress;
+	int cidfile; /* or -1 */
 };
 
 static void tell_missing(void *context, const char *familiar)
@@ -347,14 +427,52 @@ static void tell_pulled(void *context, const struct pull_result *result)
 		result->current ? "Image is up to date for" : "Downloaded newer image for", result->familiar);
 }
 
-static void watch_pull(struct cli *cli, struct create_options *create)
+static void watch(struct cli *cli, bool quiet, struct create_options *create)
 {
+	struct watcher *watcher = arena_new(&cli->arena, struct watcher);
+
+	watcher->cidfile = -1;
 	create->watch = (struct create_watch){
-		.missing = tell_missing,
-		.tell = tell_progress,
-		.pulled = tell_pulled,
-		.context = arena_new(&cli->arena, struct watcher),
+		.missing = quiet ? NULL : tell_missing,
+		.tell = quiet ? NULL : tell_progress,
+		.pulled = quiet ? NULL : tell_pulled,
+		.context = watcher,
 	};
+}
+
+/* ---- the file with the identifier ---- */
+
+static void fill_cidfile(void *context, const char *id)
+{
+	struct watcher *watcher = context;
+
+	fd_write_full(watcher->cidfile, id, strlen(id));
+	close_fd(&watcher->cidfile);
+}
+
+int container_options_cidfile(
+	const struct container_options *options, struct create_options *create, struct err *e)
+{
+	struct watcher *watcher = create->watch.context;
+	const char *path = given(options->cidfile);
+
+	if (!path)
+		return 0;
+	watcher->cidfile = fd_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+	if (watcher->cidfile == -EEXIST)
+		return err_set(e, ERR_CONFLICT, 0,
+			"container ID file found, make sure the other container isn't running or delete %s",
+			path);
+	if (watcher->cidfile < 0)
+		return err_errno(e, watcher->cidfile, "cannot make the container ID file %s", path);
+	create->watch.made = fill_cidfile;
+	return 0;
+}
+
+void container_options_no_cidfile(const struct container_options *options)
+{
+	if (given(options->cidfile))
+		unlink(options->cidfile);
 }
 
 /* One row for each port of the container, in a form that is always the same. */
@@ -388,27 +506,26 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 
 	*create = (struct create_options){
 		.image = argv[0],
-		.platform = options->platform,
+		.platform = cli_platform(options->platform),
 		.entrypoint = options->entrypoint,
 		.config =
 			{
-				.name = options->name,
+				.name = given(options->name),
 				.cap_add = options->cap_add,
 				.cap_drop = options->cap_drop,
-				.labels = options->label,
 				.group_add = options->group_add,
 				.publish_all = options->publish_all,
 				.sysctls = options->sysctl,
 				.volumes_from = options->volumes_from,
-				.user = options->user,
-				.working_dir = options->workdir,
+				.user = given(options->user),
+				.working_dir = given(options->workdir),
 				.hostname = options->hostname,
 				.domainname = options->domainname,
-				.stop_signal = options->stop_signal,
+				.stop_signal = given(options->stop_signal),
 				.stop_timeout =
 					options->stop_timeout == INT64_MIN ? 0 : options->stop_timeout,
 				.has_stop_timeout = options->stop_timeout != INT64_MIN,
-				.network = options->network ? options->network : "default",
+				.network = given(options->network) ? options->network : "default",
 				.privileged = options->privileged,
 				.readonly_root = options->read_only,
 				.init = options->init,
@@ -421,11 +538,11 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 				.log_max_files = cli->config.log_max_file,
 			},
 	};
-	if (!options->quiet)
-		watch_pull(cli, create);
+	watch(cli, options->quiet, create);
+	apply_attach(options, config);
 	for (int i = 1; i < argc; i++)
 		strings_add(arena, &create->command, argv[i]);
-	if (options->pull) {
+	if (given(options->pull)) {
 		size_t i = 0;
 		while (i < 3 && strcmp(pulls[i], options->pull))
 			i++;
@@ -436,26 +553,10 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 				options->pull);
 		create->pull = (enum create_pull)i;
 	}
-	if (options->name && check_name(*options->name == '/' ? options->name + 1 : options->name, e) < 0)
-		return -1;
 	if (config->name && *config->name == '/')
 		config->name++;
-	if (options->hostname && check_hostname(options->hostname, e) < 0)
-		return -1;
-	if (options->workdir && *options->workdir != '/')
-		return err_set(e, ERR_INVALID, 0,
-			"the working directory '%s' is invalid, it needs to be an absolute path",
-			options->workdir);
-	int ignored;
-	if (options->stop_signal && control_signal_number(options->stop_signal, &ignored, e) < 0)
-		return -1;
-	if (strcmp(config->network, "default") && strcmp(config->network, "bridge") &&
-		strcmp(config->network, "bridge0") && strcmp(config->network, "host") &&
-		strcmp(config->network, "none")) {
-		err_set(e, ERR_NOT_FOUND, 0, "network %s not found", config->network);
-		return err_hint(e, "this version has the networks bridge, bridge0, host and none");
-	}
-	if (check_sysctls(&options->sysctl, config->network, e) < 0 ||
+	if (apply_labels(arena, options, &config->labels, e) < 0 ||
+		check_sysctls(&options->sysctl, config->network, e) < 0 ||
 		container_options_env(arena, &options->env, &options->env_file, &config->env, e) < 0 ||
 		parse_security(arena, &options->security_opt, config, e) < 0 ||
 		apply_limits(options, &config->limits, e) < 0)
@@ -463,4 +564,35 @@ int container_options_apply(struct cli *cli, const struct container_options *opt
 	if (parse_ports(arena, options, config, e) < 0)
 		return -1;
 	return apply_mounts(arena, options, config, e);
+}
+
+static int check_network(const char *network, struct err *e)
+{
+	static const char *const known[] = {"default", "bridge", "bridge0", "host", "none"};
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (!strcmp(network, known[i]))
+			return 0;
+	err_set(e, ERR_NOT_FOUND, 0, "network %s not found", network);
+	return err_hint(e, "this version has the networks bridge, bridge0, host and none");
+}
+
+int container_options_check(const struct create_options *create, struct err *e)
+{
+	const struct container_config *config = &create->config;
+	int ignored;
+
+	if (config->name && check_name(config->name, e) < 0)
+		return -1;
+	if (config->hostname && check_hostname(config->hostname, e) < 0)
+		return -1;
+	if (config->working_dir && *config->working_dir != '/')
+		return err_set(e, ERR_INVALID, 0,
+			"the working directory '%s' is invalid, it needs to be an absolute path",
+			config->working_dir);
+	if (config->stop_signal && control_signal_number(config->stop_signal, &ignored, e) < 0)
+		return -1;
+	if (check_network(config->network, e) < 0)
+		return -1;
+	return check_limits(&config->limits, e);
 }

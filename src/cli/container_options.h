@@ -11,15 +11,19 @@
 
 /* Filled by the rows below; a member of the verb's own struct. */
 struct container_options {
-	struct strings cap_add, cap_drop, env, env_file, expose, group_add, label, mount, publish,
-		security_opt, sysctl, tmpfs, volume, volumes_from;
-	const char *cpus, *cpuset_cpus, *cpuset_mems, *domainname, *entrypoint, *hostname, *name, *network,
-		*platform, *pull;
+	struct strings attach, cap_add, cap_drop, env, env_file, expose, group_add, label, label_file, mount,
+		publish, security_opt, sysctl, tmpfs, volume, volumes_from;
+	const char *cidfile, *cpus, *cpuset_cpus, *cpuset_mems, *domainname, *entrypoint, *hostname, *name,
+		*network, *platform, *pull;
 	const char *stop_signal, *user, *volume_driver, *workdir;
 	int64_t cpu_period, cpu_quota, cpu_shares, memory, memory_reservation, memory_swap, pids_limit,
 		shm_size, stop_timeout;
 	bool init, interactive, privileged, publish_all, quiet, read_only, rm, tty;
 };
+
+/* Reads a value of --attach. */
+int container_options_attach(
+	void *options, const struct opt *opt, const char *value, struct arena *arena, struct err *e);
 
 /* What is not zero when it is not given. */
 #define CONTAINER_DEFAULTS                                                                                   \
@@ -34,8 +38,12 @@ struct container_options {
 
 /* Rows for a verb whose struct `type` has a `struct container_options at`. */
 #define CONTAINER_ROWS(type, at)                                                                             \
-	CONTAINER_ROW(type, at, "cap-add", 0, OPT_LIST, cap_add, NULL, "Add Linux capabilities"),            \
+	{"attach", 'a', OPT_PARSE, offsetof(type, at.attach), "list", "Attach to STDIN, STDOUT or STDERR",   \
+		container_options_attach, 0},                                                                \
+		CONTAINER_ROW(type, at, "cap-add", 0, OPT_LIST, cap_add, NULL, "Add Linux capabilities"),    \
 		CONTAINER_ROW(type, at, "cap-drop", 0, OPT_LIST, cap_drop, NULL, "Drop Linux capabilities"), \
+		CONTAINER_ROW(type, at, "cidfile", 0, OPT_STRING, cidfile, NULL,                             \
+			"Write the container ID to the file"),                                               \
 		CONTAINER_ROW(type, at, "cpu-period", 0, OPT_INTEGER, cpu_period, NULL,                      \
 			"Limit CPU CFS (Completely Fair Scheduler) period, in microseconds"),                \
 		CONTAINER_ROW(type, at, "cpu-quota", 0, OPT_INTEGER, cpu_quota, NULL,                        \
@@ -65,6 +73,8 @@ struct container_options {
 			"Keep STDIN open even if not attached"),                                             \
 		CONTAINER_ROW(                                                                               \
 			type, at, "label", 'l', OPT_LIST, label, NULL, "Set meta data on a container"),      \
+		CONTAINER_ROW(type, at, "label-file", 0, OPT_LIST, label_file, NULL,                         \
+			"Read in a line delimited file of labels"),                                          \
 		CONTAINER_ROW(type, at, "memory", 'm', OPT_SIZE, memory, NULL, "Memory limit"),              \
 		CONTAINER_ROW(type, at, "memory-reservation", 0, OPT_SIZE, memory_reservation, NULL,         \
 			"Memory soft limit"),                                                                \
@@ -121,6 +131,15 @@ struct container_options {
  * cli's arena's or argv's. */
 int container_options_apply(struct cli *cli, const struct container_options *options, int argc, char **argv,
 	struct create_options *create, struct err *e);
+
+/* Makes the file for the identifier, which must not be there yet, and has create fill it. */
+int container_options_cidfile(
+	const struct container_options *options, struct create_options *create, struct err *e);
+/* There is no such container after all. */
+void container_options_no_cidfile(const struct container_options *options);
+
+/* Whether such a container can be: what docker's engine looks at, and not its command line. */
+int container_options_check(const struct create_options *create, struct err *e);
 
 /* -e and --env-file as docker merges them: files first, NAME alone is the caller's. */
 int container_options_env(struct arena *arena, const struct strings *given, const struct strings *files,

@@ -20,13 +20,19 @@ static int run_create(struct cli *cli, void *given, int argc, char **argv, struc
 	struct container container;
 	struct container_config config;
 
-	if (container_options_apply(cli, &options->container, argc, argv, &create, e) < 0)
+	if (container_options_apply(cli, &options->container, argc, argv, &create, e) < 0) {
+		/* As docker: what cannot be understood is 125, what cannot be done is 1. */
+		e->kind = ERR_USAGE;
 		return -1;
-	create.config.attach_stdout = create.config.attach_stderr = true;
-	create.config.attach_stdin = create.config.stdin_once = create.config.open_stdin;
+	}
+	if (container_options_check(&create, e) < 0 ||
+		container_options_cidfile(&options->container, &create, e) < 0)
+		return -1;
 	struct engine *engine = cli_engine(cli, ENGINE_WRITE, e);
-	if (!engine || engine_create(engine, &create, &container, &config, e) < 0)
+	if (!engine || engine_create(engine, &create, &container, &config, e) < 0) {
+		container_options_no_cidfile(&options->container);
 		return -1;
+	}
 	container_unlock(&container);
 	cli_print(cli, "%s\n", container.id);
 	return 0;
@@ -43,6 +49,6 @@ const struct verb verb_create = {
 	.defaults = &defaults,
 	.min_operands = 1,
 	.max_operands = VERB_ANY,
-	.flags = VERB_EXIT_125 | VERB_STOP_AT_OPERAND,
+	.flags = VERB_USAGE_125 | VERB_STOP_AT_OPERAND,
 	.run = run_create,
 };

@@ -37,8 +37,9 @@ static int run_exec(struct cli *cli, void *given, int argc, char **argv, struct 
 	struct exec_cli *options = given;
 	struct exec_options exec = {
 		.container = argv[0],
-		.user = options->user,
-		.working_dir = options->workdir,
+		/* An empty text is none. */
+		.user = options->user && *options->user ? options->user : NULL,
+		.working_dir = options->workdir && *options->workdir ? options->workdir : NULL,
 		.terminal = options->tty,
 		.input = options->interactive && !options->detach,
 		.detach = options->detach,
@@ -53,7 +54,7 @@ static int run_exec(struct cli *cli, void *given, int argc, char **argv, struct 
 	if (attach_parse_keys(options->detach_keys, &exec.attaching, e) < 0 ||
 		container_options_env(&cli->arena, &options->env, &options->env_file, &exec.env, e) < 0)
 		return -1;
-	if (options->workdir && *options->workdir != '/')
+	if (exec.working_dir && *exec.working_dir != '/')
 		return err_set(e, ERR_INVALID, 0, "Cwd must be an absolute path");
 	if (exec.terminal && exec.input && !isatty(STDIN_FILENO))
 		return err_set(e, ERR_INVALID, 0, "the input device is not a TTY");
@@ -74,6 +75,6 @@ const struct verb verb_exec = {
 	.options_size = sizeof(struct exec_cli),
 	.min_operands = 2,
 	.max_operands = VERB_ANY,
-	.flags = VERB_STOP_AT_OPERAND | VERB_COMMON | VERB_EXECUTES | VERB_ENTERS,
+	.flags = VERB_STOP_AT_OPERAND | VERB_COMMON | VERB_EXECUTES | VERB_ENTERS | VERB_USAGE_125,
 	.run = run_exec,
 };

@@ -5,7 +5,7 @@ static int run_inspect(struct cli *cli, void *given, int argc, char **argv, stru
 {
 	const struct inspect_one *options = given;
 
-	return cli_inspect(cli, INSPECT_IMAGE, options->format, argc, argv, e);
+	return cli_inspect(cli, &(struct inspect_wish){INSPECT_IMAGE, options->format, false}, argc, argv, e);
 }
 
 const struct verb verb_image_inspect = {

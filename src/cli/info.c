@@ -68,11 +68,12 @@ static int run_info(struct cli *cli, void *given, int argc, char **argv, struct 
 	struct engine *engine = cli_engine(cli, ENGINE_READ, e);
 	if (!engine || engine_info(engine, &info, e) < 0)
 		return -1;
-	if (!options->format) {
+	if (!options->format || !*options->format) {
 		print_text(cli, engine, &info);
 		cli_other_stores(cli);
 		return 0;
 	}
+	info.debug = cli->debug;
 	auto_buf struct buf text = {0};
 	struct json_writer w = {.out = &text};
 	engine_info_write(engine, &info, &w);

@@ -1,6 +1,7 @@
 /* inspect.c - brig inspect: docker's JSON of containers, images and volumes. */
 #include "cli/inspect.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,10 +13,13 @@
 
 struct inspect_options {
 	const char *format, *type;
+	bool size;
 };
 
 static const struct opt options_table[] = {
 	{"format", 'f', OPT_STRING, offsetof(struct inspect_options, format), NULL, FORMAT_OBJECT_HELP},
+	{"size", 's', OPT_BOOL, offsetof(struct inspect_options, size), NULL,
+		"Display total file sizes if the type is container"},
 	{"type", 0, OPT_STRING, offsetof(struct inspect_options, type), NULL,
 		"Only inspect objects of the given type"},
 	{NULL},
@@ -42,6 +46,7 @@ static const struct template_zero zeros[] = {
 	{"ExposedPorts", TEMPLATE_ZERO_MAP},
 	{"ExtraHosts", TEMPLATE_ZERO_LIST},
 	{"GroupAdd", TEMPLATE_ZERO_LIST},
+	{"Health", TEMPLATE_ZERO_NIL},
 	{"Healthcheck", TEMPLATE_ZERO_NIL},
 	{"Init", TEMPLATE_ZERO_NIL},
 	{"Labels", TEMPLATE_ZERO_MAP},
@@ -50,6 +55,8 @@ static const struct template_zero zeros[] = {
 	{"OnBuild", TEMPLATE_ZERO_LIST},
 	{"SecurityOpt", TEMPLATE_ZERO_LIST},
 	{"Shell", TEMPLATE_ZERO_LIST},
+	{"SizeRootFs", TEMPLATE_ZERO_NIL},
+	{"SizeRw", TEMPLATE_ZERO_NIL},
 	{"StopSignal", TEMPLATE_ZERO_STRING},
 	{"StopTimeout", TEMPLATE_ZERO_NIL},
 	{"Sysctls", TEMPLATE_ZERO_MAP},
@@ -63,21 +70,30 @@ static const struct template_zero zeros[] = {
 };
 
 /* Writes the document of what name means; ERR_NOT_FOUND where it means nothing. */
-static int inspect_one(struct engine *engine, enum inspect_kind kinds, const char *name,
+static int inspect_one(struct engine *engine, const struct inspect_wish *wish, const char *name,
 	struct json_writer *w, struct err *e)
 {
+	enum inspect_kind kinds = wish->kinds;
 	struct container container;
+	struct container_size size;
 	struct image image;
 
 	if (kinds & INSPECT_CONTAINER) {
-		if (container_find(&engine->containers, name, &container, e) >= 0)
-			return engine_container_inspect(engine, &container, w, NULL, e);
+		if (container_find(&engine->containers, name, &container, e) >= 0) {
+			if (wish->size && engine_size(engine, &container, &size, e) < 0)
+				return -1;
+			return engine_container_inspect(
+				engine, &container, wish->size ? &size : NULL, w, NULL, e);
+		}
 		if (e->kind != ERR_NOT_FOUND || kinds == INSPECT_CONTAINER)
 			return -1;
 	}
 	if (kinds & INSPECT_IMAGE) {
-		if (image_find(&engine->store, engine->arena, name, &image, e) >= 0)
+		if (image_find(&engine->store, engine->arena, name, &image, e) >= 0) {
+			if (wish->size)
+				dprintf(STDERR_FILENO, "WARNING: --size ignored for image\n");
 			return engine_image_inspect(engine, &image, w, NULL, e);
+		}
 		if ((e->kind != ERR_NOT_FOUND && e->kind != ERR_INVALID) || kinds == INSPECT_IMAGE)
 			return -1;
 	}
@@ -104,10 +120,10 @@ static int print_formatted(struct cli *cli, const struct buf *text, const struct
 	return 0;
 }
 
-int cli_inspect(
-	struct cli *cli, enum inspect_kind kinds, const char *format, int argc, char **argv, struct err *e)
+int cli_inspect(struct cli *cli, const struct inspect_wish *wish, int argc, char **argv, struct err *e)
 {
 	const struct template *template = NULL;
+	const char *format = wish->format && *wish->format ? wish->format : NULL;
 	bool is_json = !format || !strcmp(format, "json");
 	struct json_writer array = {.out = &cli->out, .indent = format ? 0 : 4};
 	int status = 0;
@@ -120,7 +136,8 @@ int cli_inspect(
 			return 64; /* docker's, for this alone */
 		}
 	}
-	struct engine *engine = cli_engine(cli, ENGINE_READ, e);
+	/* To see all of a container's files takes what making one does. */
+	struct engine *engine = cli_engine(cli, wish->size ? ENGINE_WRITE : ENGINE_READ, e);
 	if (!engine)
 		return -1;
 	if (is_json)
@@ -131,7 +148,7 @@ int cli_inspect(
 		auto_buf struct buf text = {0};
 		struct json_writer w = {.out = &text};
 		struct err why = {0};
-		if (inspect_one(engine, kinds, argv[i], is_json ? &array : &w, &why) < 0) {
+		if (inspect_one(engine, wish, argv[i], is_json ? &array : &w, &why) < 0) {
 			cli_report(&why, &complaints);
 			status = 1;
 			continue;
@@ -162,12 +179,14 @@ static int run_inspect(struct cli *cli, void *given, int argc, char **argv, stru
 		enum inspect_kind kinds;
 	} types[] = {{"container", INSPECT_CONTAINER}, {"image", INSPECT_IMAGE}, {"volume", INSPECT_VOLUME}};
 	const struct inspect_options *options = given;
+	struct inspect_wish wish = {INSPECT_ANY, options->format, options->size};
 
 	if (!options->type || !*options->type)
-		return cli_inspect(cli, INSPECT_ANY, options->format, argc, argv, e);
+		return cli_inspect(cli, &wish, argc, argv, e);
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+		wish.kinds = types[i].kinds;
 		if (!strcmp(types[i].name, options->type))
-			return cli_inspect(cli, types[i].kinds, options->format, argc, argv, e);
+			return cli_inspect(cli, &wish, argc, argv, e);
 	}
 	return err_set(e, ERR_INVALID, 0,
 		"unknown type: \"%s\": must be one of \"container\", \"image\", \"volume\"", options->type);

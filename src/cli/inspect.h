@@ -17,9 +17,15 @@ struct inspect_one {
 };
 extern const struct opt inspect_one_options[];
 
+/* What is asked for. */
+struct inspect_wish {
+	enum inspect_kind kinds;
+	const char *format; /* NULL or "": the whole document */
+	bool size;          /* of containers, which takes time */
+};
+
 /* Prints an array with the document of each name, or what format says of each, a line
  * each. A name that is not there is complained about, and the status is 1. */
-int cli_inspect(
-	struct cli *cli, enum inspect_kind kinds, const char *format, int argc, char **argv, struct err *e);
+int cli_inspect(struct cli *cli, const struct inspect_wish *wish, int argc, char **argv, struct err *e);
 
 #endif

@@ -10,11 +10,13 @@
 #include "engine/logs.h"
 
 struct logs_cli {
-	bool follow, timestamps;
+	bool details, follow, timestamps;
 	const char *tail, *since, *until;
 };
 
 static const struct opt logs_options[] = {
+	{"details", 0, OPT_BOOL, offsetof(struct logs_cli, details), NULL,
+		"Show extra details provided to logs"},
 	{"follow", 'f', OPT_BOOL, offsetof(struct logs_cli, follow), NULL, "Follow log output"},
 	{"since", 0, OPT_STRING, offsetof(struct logs_cli, since), NULL,
 		"Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 "
@@ -60,12 +62,14 @@ static int run_logs(struct cli *cli, void *given, int argc, char **argv, struct 
 	struct logs_options logs = {
 		.follow = options->follow,
 		.timestamps = options->timestamps,
+		.details = options->details,
 		.tail = -1,
 		.running = still_running,
 		.context = &followed,
 	};
 
-	if (options->tail && strcmp(options->tail, "all") && (opt_integer(options->tail, &logs.tail) < 0))
+	if (options->tail && *options->tail && strcmp(options->tail, "all") &&
+		(opt_integer(options->tail, &logs.tail) < 0))
 		return err_set(
 			e, ERR_INVALID, 0, "invalid value for \"tail\": \"%s\" is no number", options->tail);
 	if (parse_time(options->since, &logs.since, "since", e) < 0 ||

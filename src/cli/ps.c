@@ -4,8 +4,10 @@
  * The usual table needs nothing but the index. A container's config.json is read only
  * where a filter, a template or --no-trunc asks for what the index has not.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "base/table.h"
@@ -15,11 +17,12 @@
 #include "cli/open.h"
 #include "engine/container.h"
 #include "engine/control.h"
+#include "engine/diff.h"
 #include "engine/ports.h"
 #include "oci/port.h"
 
 struct ps_options {
-	bool all, latest, no_trunc, quiet;
+	bool all, latest, no_trunc, quiet, size;
 	int64_t last;
 	const char *format;
 	struct filters filters;
@@ -38,6 +41,7 @@ static const struct opt options_table[] = {
 		"Show the latest created container (includes all states)"},
 	{"no-trunc", 0, OPT_BOOL, offsetof(struct ps_options, no_trunc), NULL, "Don't truncate output"},
 	{"quiet", 'q', OPT_BOOL, offsetof(struct ps_options, quiet), NULL, "Only display container IDs"},
+	{"size", 's', OPT_BOOL, offsetof(struct ps_options, size), NULL, "Display total file sizes"},
 	{NULL},
 };
 
@@ -68,7 +72,7 @@ struct ps {
 	struct format_plan plan;
 	const struct field *used[FIELDS];
 	size_t used_count;
-	bool needs_config;
+	bool needs_config, needs_size;
 	int64_t now;
 	int64_t before, since; /* created; 0: no such filter */
 };
@@ -98,6 +102,9 @@ static int check_values(const struct filters *filters, struct err *e)
 			return err_set(e, ERR_INVALID, 0,
 				"invalid filter 'exited=%s': strconv.Atoi: parsing \"%s\": invalid syntax",
 				filter->value, filter->value);
+		bool is_task;
+		if (!strcmp(filter->key, "is-task") && opt_bool(filter->value, &is_task) < 0)
+			return err_set(e, ERR_INVALID, 0, "invalid filter 'is-task=%s'", filter->value);
 		if ((!strcmp(filter->key, "publish") || !strcmp(filter->key, "expose"))) {
 			auto_arena struct arena arena = {0};
 			struct port_spec *specs;
@@ -157,6 +164,14 @@ static bool image_fits(void *context, const char *wanted)
 	       !strncmp(id, wanted + prefix, length - prefix);
 }
 
+/* A task is swarm's. */
+static bool is_no_task(void *context, const char *wanted)
+{
+	bool task;
+
+	return opt_bool(wanted, &task) == 0 && !task;
+}
+
 static bool exited_fits(void *context, const char *wanted)
 {
 	const struct item *item = context;
@@ -166,7 +181,7 @@ static bool exited_fits(void *context, const char *wanted)
 	       number == item->container.record.status.exit_code;
 }
 
-/* By the volume's name, or the place where something is mounted. */
+/* By the volume's name or the bind's source, or the place where something is mounted. */
 static bool volume_fits(void *context, const char *wanted)
 {
 	const struct item *item = context;
@@ -174,7 +189,8 @@ static bool volume_fits(void *context, const char *wanted)
 	for (size_t i = 0; i < item->config->mounts_count; i++) {
 		const struct container_mount *mount = &item->config->mounts[i];
 		if (mount->type != CONTAINER_MOUNT_TMPFS &&
-			(!strcmp(mount->target, wanted) || (mount->name && !strcmp(mount->name, wanted))))
+			(!strcmp(mount->target, wanted) || (mount->name && !strcmp(mount->name, wanted)) ||
+				(mount->source && !strcmp(mount->source, wanted))))
 			return true;
 	}
 	return false;
@@ -258,7 +274,8 @@ static int passes(struct ps *ps, struct item *item, struct err *e)
 		return 0;
 	if (ps->since && identity->created <= ps->since)
 		return 0;
-	if (!filter_is(filters, "status", item->state) || !filter_is(filters, "is-task", "false") ||
+	if (!filter_is(filters, "status", item->state) ||
+		!filter_fits(filters, "is-task", false, is_no_task, NULL) ||
 		!filter_fits(filters, "exited", false, exited_fits, item) ||
 		!filter_fits(filters, "id", false, id_fits, item->container.id) ||
 		!filter_fits(filters, "ancestor", false, image_fits, item) ||
@@ -295,8 +312,8 @@ static int collect(struct ps *ps, struct err *e)
 	static const struct container_config none;
 	const struct ps_options *o = ps->options;
 	struct containers *containers = &ps->engine->containers;
-	bool all = o->all || o->latest || o->last > 0 || filter_given(&o->filters, "status") ||
-		   filter_given(&o->filters, "exited");
+	/* docker's: of the filters only "status" looks at what has ended, too. */
+	bool all = o->all || o->latest || o->last > 0 || filter_given(&o->filters, "status");
 
 	struct item *item = NULL;
 	ps->items = arena_array(&ps->cli->arena, containers->count + 1, sizeof(struct item *));
@@ -383,14 +400,25 @@ static const struct json *label_method(void *context, const char *name, const ch
 	return value;
 }
 
-static const struct format_list list = {
-	.columns = columns,
-	.usual = "table "
-		 "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
-	.type = "*formatter.ContainerContext",
-	.parse_error = "failed to parse template",
-	.execute_error = "failed to execute template",
-	.method = label_method,
+#define USUAL "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
+
+static const struct format_list lists[] = {
+	{
+		.columns = columns,
+		.usual = USUAL,
+		.type = "*formatter.ContainerContext",
+		.parse_error = "failed to parse template",
+		.execute_error = "failed to execute template",
+		.method = label_method,
+	},
+	{
+		.columns = columns,
+		.usual = USUAL "\t{{.Size}}",
+		.type = "*formatter.ContainerContext",
+		.parse_error = "failed to parse template",
+		.execute_error = "failed to execute template",
+		.method = label_method,
+	},
 };
 
 /* "Up 3 minutes", "Exited (0) 2 hours ago" */
@@ -527,9 +555,19 @@ static const char *running_for_field(const struct ps *ps, const struct item *ite
 		item->arena, time_format_ago(time, item->container.record.identity.created, ps->now));
 }
 
+/* "2B (virtual 1.98MB)": what it wrote, and that with its image. */
 static const char *size_field(const struct ps *ps, const struct item *item)
 {
-	return "0B";
+	char own[TABLE_QUANTITY], whole[TABLE_QUANTITY];
+	struct container_size size;
+	struct err ignored;
+
+	if (!ps->needs_size)
+		return "0B";
+	if (engine_size(ps->engine, &item->container, &size, &ignored) < 0)
+		return "N/A";
+	return arena_printf(
+		item->arena, "%s (virtual %s)", table_size(own, size.own), table_size(whole, size.whole));
 }
 
 static const char *state_field(const struct ps *ps, const struct item *item)
@@ -603,6 +641,12 @@ static bool needs_config(const struct ps *ps)
 	       (ps->options->no_trunc && format_uses(&ps->plan, "Command"));
 }
 
+/* As docker: where -s asks for it, or a template uses it; --format json alone does not. */
+static bool needs_size(const struct ps *ps)
+{
+	return ps->options->size || (ps->plan.template && template_uses(ps->plan.template, "Size"));
+}
+
 /* Whether there is no container at all, be it one that is not listed. */
 static bool is_empty(const struct containers *containers)
 {
@@ -621,11 +665,17 @@ static int run_ps(struct cli *cli, void *options, int argc, char **argv, struct 
 
 	if (filter_check(&o->filters, filter_keys, e) < 0 || check_values(&o->filters, e) < 0)
 		return -1;
-	if (o->quiet && (!format || !strcmp(format, "table")))
+	if (o->quiet) {
+		if (format && *format)
+			dprintf(STDERR_FILENO, "WARNING: Ignoring custom format, because both --format and "
+					       "--quiet are set.\n");
 		format = "{{.ID}}";
-	if (format_plan(cli, &list, format, &ps.plan, e) < 0)
+	}
+	if (format_plan(cli, &lists[o->size], format, &ps.plan, e) < 0)
 		return -1;
-	ps.engine = cli_engine(cli, ENGINE_READ, e);
+	ps.needs_size = needs_size(&ps) && format_uses(&ps.plan, "Size");
+	/* To see all of a container's files takes what making one does. */
+	ps.engine = cli_engine(cli, ps.needs_size ? ENGINE_WRITE : ENGINE_READ, e);
 	if (!ps.engine || find_instant(&ps, "before", &ps.before, e) < 0 ||
 		find_instant(&ps, "since", &ps.since, e) < 0)
 		return -1;

@@ -48,7 +48,7 @@ static int run_pull(struct cli *cli, void *given, int argc, char **argv, struct 
 {
 	const struct pull_flags *flags = given;
 	struct reference reference;
-	struct pull_options pull = {.platform = flags->platform};
+	struct pull_options pull = {.platform = cli_platform(flags->platform)};
 	struct pull_result result;
 
 	if (read_operands(cli, argc, argv, &pull.reference, &reference, e) < 0)

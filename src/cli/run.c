@@ -30,27 +30,44 @@ static int run_run(struct cli *cli, void *given, int argc, char **argv, struct e
 {
 	struct run_cli *options = given;
 	struct run_options run = {.detach = options->detach};
-	struct run_result result;
+	struct run_result result = {0};
 
 	if (container_options_apply(cli, &options->container, argc, argv, &run.create, e) < 0 ||
+		container_options_check(&run.create, e) < 0 ||
 		attach_parse_keys(options->detach_keys, &run.attaching, e) < 0)
 		return -1;
 	struct container_config *config = &run.create.config;
-	if (!options->detach) {
-		if (config->terminal && config->open_stdin && !isatty(STDIN_FILENO))
-			return err_set(e, ERR_INVALID, 0, "the input device is not a TTY");
-		config->attach_stdin = config->open_stdin;
-		config->stdin_once = config->open_stdin;
-		config->attach_stdout = config->attach_stderr = true;
-		run.attach = MONITOR_STDOUT | (config->terminal ? 0 : MONITOR_STDERR) |
-			     (config->open_stdin ? MONITOR_STDIN : 0);
-		run.attaching.terminal = config->terminal;
-		run.attaching.input = config->open_stdin;
-		run.attaching.no_signals = options->no_signals;
+	if (options->detach && options->container.attach.count) {
+		err_set(e, ERR_INVALID, 0, "conflicting options: cannot specify both --attach and --detach");
+		return cli_complain(e);
 	}
-	struct engine *engine = cli_engine(cli, ENGINE_WRITE, e);
-	if (!engine || engine_run(engine, &run, &result, e) < 0)
+	if (options->detach) {
+		config->attach_stdin = config->attach_stdout = config->attach_stderr = config->stdin_once =
+			false;
+	} else {
+		/* docker's status for this, which is not the engine's, is 1. */
+		if (config->terminal && config->attach_stdin && !isatty(STDIN_FILENO)) {
+			err_set(e, ERR_INVALID, 0, "the input device is not a TTY");
+			return cli_complain(e);
+		}
+		run.attaching.terminal = config->terminal;
+		run.attaching.input = config->open_stdin && config->attach_stdin;
+		run.attaching.no_signals = options->no_signals;
+		run.attach = (config->attach_stdout ? MONITOR_STDOUT : 0) |
+			     (config->attach_stderr && !config->terminal ? MONITOR_STDERR : 0) |
+			     (run.attaching.input ? MONITOR_STDIN : 0);
+	}
+	if (container_options_cidfile(&options->container, &run.create, e) < 0)
 		return -1;
+	struct engine *engine = cli_engine(cli, ENGINE_WRITE, e);
+	if (!engine || engine_run(engine, &run, &result, e) < 0) {
+		struct container container;
+		struct err ignored;
+		if (!engine || !*result.id ||
+			container_find(&engine->containers, result.id, &container, &ignored) < 0)
+			container_options_no_cidfile(&options->container);
+		return -1;
+	}
 	if (options->detach)
 		cli_print(cli, "%s\n", result.id);
 	return result.status;

@@ -38,7 +38,8 @@ static int run_stop(struct cli *cli, void *given, int argc, char **argv, struct 
 {
 	struct stop_cli *options = given;
 
-	if (options->signal && control_signal_number(options->signal, &options->number, e) < 0)
+	if (options->signal && *options->signal &&
+		control_signal_number(options->signal, &options->number, e) < 0)
 		return -1;
 	struct engine *engine = cli_engine(cli, ENGINE_CHANGE, e);
 	return engine ? cli_each(cli, engine, argc, argv, stop_one, options) : -1;

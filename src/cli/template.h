@@ -3,10 +3,10 @@
  *
  * The language of text/template as people use it with docker: fields, variables,
  * pipelines, parentheses, if, with, range (else, break, continue), trim markers,
- * comments, Go's builtin functions and docker's (json split join title lower upper pad
- * truncate). Not in it: define, template, block, and calling values. Data is a JSON tree;
- * an object's member is a field, whatever the case of its letters (docker's Go names
- * and JSON names differ by that: .ID is "Id").
+ * comments, Go's builtin functions (but html, js, urlquery and call) and docker's (json
+ * split join title lower upper pad truncate). Not in it: define, template, block, and calling
+ * values. Data is a JSON tree; an object's member is a field, whatever the case of its
+ * letters (docker's Go names and JSON names differ by that: .ID is "Id").
  */
 #ifndef CLI_TEMPLATE_H
 #define CLI_TEMPLATE_H

@@ -46,7 +46,7 @@ static int run_version(struct cli *cli, void *options, int argc, char **argv, st
 
 	uname(&host);
 	oci_platform_host(&platform);
-	if (!o->format) {
+	if (!o->format || !*o->format) {
 		cli_print(cli,
 			"Client:\n Version:           %s\n OS/Arch:           %s/%s\n Context:           "
 			"default\n"

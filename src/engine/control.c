@@ -388,7 +388,7 @@ int control_remove(
 	snprintf(name, sizeof name, "%s", container->record.identity.name);
 	while ((rc = control_lock(engine, container, e)) == 1) {
 		if (!how->force) {
-			err_set(e, ERR_CONFLICT, 0, "cannot remove container \"/%s\": container is running",
+			err_set(e, ERR_CONFLICT, 0, "cannot remove container \"%s\": container is running",
 				name);
 			return err_hint(
 				e, "stop the container before removing it, or force it: brig rm -f %s", name);

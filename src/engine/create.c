@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "base/auto.h"
 #include "base/fd.h"
@@ -254,6 +255,15 @@ static void choose_network(const struct engine *engine, struct container_config 
 		log_warning("an ordinary user's container has no network, as --network none says");
 }
 
+/* As docker: who shares the host's network is called as the host is, where nothing else was said. */
+static void choose_hostname(struct arena *arena, struct container_config *config)
+{
+	struct utsname host;
+
+	if (!strcmp(config->network, "host") && !(config->hostname && *config->hostname) && uname(&host) == 0)
+		config->hostname = arena_strdup(arena, host.nodename);
+}
+
 int engine_create(struct engine *engine, const struct create_options *options, struct container *container,
 	struct container_config *config, struct err *e)
 {
@@ -275,6 +285,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 		return -1;
 	}
 	choose_network(engine, config);
+	choose_hostname(arena, config);
 	if (ports_check(engine, config, e) < 0) {
 		store_unlock_images(store);
 		return -1;
@@ -314,8 +325,11 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	config->created = container->record.identity.created;
 	if (options->classic)
 		config->interface = arena_printf(arena, "veth1_%s", config->name);
-	if (make(engine, container, config, options->start_follows, e) == 0)
+	if (make(engine, container, config, options->start_follows, e) == 0) {
+		if (options->watch.made)
+			options->watch.made(options->watch.context, container->id);
 		return 0;
+	}
 	struct err ignored;
 	container_discard(engine, container, true, &ignored);
 	container_unlock(container);

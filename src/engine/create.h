@@ -12,11 +12,12 @@
 
 enum create_pull { CREATE_PULL_MISSING, CREATE_PULL_ALWAYS, CREATE_PULL_NEVER };
 
-/* Told of a pull on the way; functions may be NULL. */
+/* Told of a pull on the way, and of the container that was made; functions may be NULL. */
 struct create_watch {
 	void (*missing)(void *context, const char *familiar); /* a pull begins as it is not here */
 	void (*tell)(void *context, const struct pull_event *event);
 	void (*pulled)(void *context, const struct pull_result *result);
+	void (*made)(void *context, const char *id);
 	void *context;
 };
 

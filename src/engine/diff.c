@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -109,8 +110,27 @@ static int open_below(
 	return sides->below[0] < 0 ? -1 : 0;
 }
 
+/* Bytes of the files among the changes. One that is gone by now counts nothing. */
+static int64_t sum_sizes(const struct sides *sides, const struct change *changes, size_t count)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < sides->count && changes[i].kind != CHANGE_DELETED; k++) {
+			auto_close int fd =
+				fd_open_in_root(sides->trees[k], changes[i].path, O_PATH | O_NOFOLLOW, 0);
+			struct stat st;
+			if (fd < 0 || fstat(fd, &st) < 0)
+				continue;
+			sum += S_ISDIR(st.st_mode) ? 0 : st.st_size;
+			break;
+		}
+	return sum;
+}
+
+/* size may be NULL. */
 static int compare(struct engine *engine, const struct container *container, struct change **changes,
-	size_t *count, struct err *e)
+	size_t *count, int64_t *size, struct err *e)
 {
 	struct arena *arena = engine->arena;
 	struct store *store = &engine->store;
@@ -138,8 +158,24 @@ static int compare(struct engine *engine, const struct container *container, str
 	};
 	if (rc == 0)
 		rc = changes_list(arena, &of, changes, count, e);
+	if (rc == 0 && size)
+		*size = sum_sizes(&sides, *changes, *count);
 	close_all(sides.trees, sides.count);
 	close_all(sides.below, sides.below_count);
+	return rc;
+}
+
+/* Found as a container of another command's may be: it is not changed meanwhile. */
+static int compare_locked(struct engine *engine, struct container *container, struct change **changes,
+	size_t *count, int64_t *size, struct err *e)
+{
+	int running = control_lock(engine, container, e);
+
+	if (running < 0)
+		return -1;
+	int rc = compare(engine, container, changes, count, size, e);
+	if (!running)
+		container_unlock(container);
 	return rc;
 }
 
@@ -150,11 +186,28 @@ int engine_diff(
 
 	if (container_find(&engine->containers, name, &container, e) < 0)
 		return -1;
-	int running = control_lock(engine, &container, e);
-	if (running < 0)
+	return compare_locked(engine, &container, changes, count, NULL, e);
+}
+
+int engine_size(
+	struct engine *engine, const struct container *container, struct container_size *size, struct err *e)
+{
+	struct container copy = *container;
+	struct container_config config;
+	struct change *changes;
+	struct image image;
+	struct err ignored;
+	size_t count;
+	auto_close int folder = container_open_dir(&engine->containers, container, e);
+
+	if (folder < 0 || container_config_load(engine->arena, folder, &config, e) < 0 ||
+		compare_locked(engine, &copy, &changes, &count, &size->own, e) < 0)
 		return -1;
-	int rc = compare(engine, &container, changes, count, e);
-	if (!running)
-		container_unlock(&container);
-	return rc;
+	size->whole = size->own;
+	/* An image that was removed by force is not known any more. */
+	if (image_find(&engine->store, engine->arena,
+		    arena_printf(engine->arena, "sha256:%s", config.image_id), &image, &ignored) == 0 &&
+		image_count(&engine->store, &image, false, &ignored) == 0)
+		size->whole += image.size;
+	return 0;
 }

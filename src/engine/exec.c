@@ -160,8 +160,11 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 	for (int i = 0; i < 3; i++)
 		close_fd(&stdio[i]);
 	if (rc < 0) {
-		/* docker's status for whatever keeps a command from running, unless it is not there. */
-		if (e->kind != ERR_NO_COMMAND && e->kind != ERR_CONFLICT)
+		/* docker's statuses: 127 for what is not there, be it the working directory, 1 for a user
+		   that cannot be, 126 for all else that keeps a command from running. */
+		if (e->kind == ERR_NOT_FOUND)
+			e->kind = ERR_NO_COMMAND;
+		else if (e->kind != ERR_NO_COMMAND && e->kind != ERR_CONFLICT && e->kind != ERR_INVALID)
 			e->kind = ERR_CANNOT_EXECUTE;
 		monitor_client_close(&client);
 		return -1;

@@ -74,25 +74,25 @@ static void find_cgroup(struct engine_info *info)
 				      (long)where.f_type == KERNEL_CGROUP2_SUPER_MAGIC;
 }
 
-/* PRETTY_NAME of os-release(5), or "Linux". */
-static const char *system_name(struct arena *arena)
+/* A value of os-release(5), such as PRETTY_NAME=; or otherwise. */
+static const char *release_value(struct arena *arena, const char *key, const char *otherwise)
 {
-	static const char key[] = "PRETTY_NAME=";
+	size_t length = strlen(key);
 	auto_buf struct buf text = {0};
 	/* A link in most distributions, and root's. */
 	auto_close int fd = fd_open(AT_FDCWD, "/etc/os-release", O_RDONLY, 0);
 
 	if (fd < 0 || fd_slurp(fd, 1 << 16, &text) < 0 || !text.data)
-		return "Linux";
+		return otherwise;
 	for (char *line = text.data; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
-		if (strncmp(line, key, sizeof key - 1) != 0)
+		if (strncmp(line, key, length) != 0)
 			continue;
-		char *value = line + sizeof key - 1;
+		char *value = line + length;
 		char quote = *value == '"' || *value == '\'' ? *value++ : '\n';
 		return arena_memdup(arena, value, strcspn(value, (char[]){quote, '\n', '\0'}));
 	}
-	return "Linux";
+	return otherwise;
 }
 
 static int count_cpus(void)
@@ -100,6 +100,14 @@ static int count_cpus(void)
 	cpu_set_t set;
 
 	return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+static bool forwards(void)
+{
+	auto_buf struct buf text = {0};
+
+	return fd_read_file(AT_FDCWD, "/proc/sys/net/ipv4/ip_forward", 16, &text) == 0 && text.length &&
+	       *text.data == '1';
 }
 
 static bool is_there(const char *path)
@@ -130,7 +138,9 @@ int engine_info(struct engine *engine, struct engine_info *info, struct err *e)
 	info->kernel = arena_strdup(arena, host.release);
 	info->architecture = arena_strdup(arena, host.machine);
 	info->hostname = arena_strdup(arena, host.nodename);
-	info->operating_system = system_name(arena);
+	info->operating_system = release_value(arena, "PRETTY_NAME=", "Linux");
+	info->os_version = release_value(arena, "VERSION_ID=", "");
+	info->forwards = forwards();
 	info->cpus = count_cpus();
 	if (sysinfo(&system) == 0)
 		info->memory = (int64_t)system.totalram * system.mem_unit;
@@ -182,6 +192,19 @@ static void put_registries(const struct engine *engine, struct json_writer *w)
 	json_end_object(w);
 }
 
+/* What docker's command adds of itself. */
+static void put_client(const struct engine_info *info, struct json_writer *w)
+{
+	json_begin_object(w, "ClientInfo");
+	json_put_bool(w, "Debug", info->debug);
+	json_put_string(w, "Version", BRIG_VERSION);
+	json_put_string(w, "Context", "default");
+	json_begin_array(w, "Plugins");
+	json_end_array(w);
+	json_put_null(w, "Warnings");
+	json_end_object(w);
+}
+
 void engine_info_write(const struct engine *engine, const struct engine_info *info, struct json_writer *w)
 {
 	char now[TIME_TEXT];
@@ -207,14 +230,19 @@ void engine_info_write(const struct engine *engine, const struct engine_info *in
 	json_end_array(w);
 	put_plugins(w);
 	put_limits(w);
+	json_put_bool(w, "OomKillDisable", false);
+	json_put_bool(w, "IPv4Forwarding", info->forwards);
+	json_put_bool(w, "Debug", info->debug);
 	json_put_string(w, "LoggingDriver", "json-file");
 	json_put_string(w, "CgroupDriver", "cgroupfs");
 	json_put_string(w, "CgroupVersion", info->cgroup_version == 2 ? "2" : "1");
 	json_put_string(w, "SystemTime", time_format(now, time_now()));
 	json_put_string(w, "KernelVersion", info->kernel);
 	json_put_string(w, "OperatingSystem", info->operating_system);
+	json_put_string(w, "OSVersion", info->os_version);
 	json_put_string(w, "OSType", "linux");
 	json_put_string(w, "Architecture", info->architecture);
+	json_put_string(w, "IndexServerAddress", "https://index.docker.io/v1/");
 	put_registries(engine, w);
 	json_put_integer(w, "NCPU", info->cpus);
 	json_put_integer(w, "MemTotal", info->memory);
@@ -240,5 +268,6 @@ void engine_info_write(const struct engine *engine, const struct engine_info *in
 	json_end_array(w);
 	json_put_null(w, "Warnings");
 	json_put_string(w, "RunRoot", engine->run_root);
+	put_client(info, w);
 	json_end_object(w);
 }

@@ -21,9 +21,12 @@ struct engine_info {
 	bool cgroup_hybrid;      /* version 1 with an empty version 2 beside it */
 	const char *kernel, *architecture, *hostname;
 	const char *operating_system; /* "Debian GNU/Linux 12 (bookworm)" */
+	const char *os_version;       /* "12", or "" */
 	int cpus;
 	int64_t memory; /* bytes */
 	bool seccomp, apparmor;
+	bool forwards; /* the host passes IPv4 on */
+	bool debug;    /* -D: the caller sets it */
 };
 
 /* Strings are the engine's arena's. */

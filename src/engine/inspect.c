@@ -6,6 +6,8 @@
  */
 #include "engine/inspect.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +18,8 @@
 #include "engine/ports.h"
 #include "engine/spec.h"
 #include "engine/volume.h"
+#include "net/firewall.h"
+#include "net/net.h"
 #include "oci/port.h"
 #include "store/driver.h"
 
@@ -25,6 +29,7 @@ struct inspect {
 	struct container_config config;
 	struct json_writer *w;
 	const char *path; /* of the container's folder */
+	const struct container_size *size;
 };
 
 static const char *or_empty(const char *text)
@@ -324,9 +329,11 @@ static void put_exposed(struct inspect *in)
 {
 	if (!in->config.expose.count)
 		return;
+	struct strings *expose = &in->config.expose;
+	qsort(expose->items, expose->count, sizeof *expose->items, by_key);
 	json_begin_object(in->w, "ExposedPorts");
-	for (size_t i = 0; i < in->config.expose.count; i++)
-		put_empty_map(in->w, in->config.expose.items[i]);
+	for (size_t i = 0; i < expose->count; i++)
+		put_empty_map(in->w, expose->items[i]);
 	json_end_object(in->w);
 }
 
@@ -501,7 +508,35 @@ static void put_config(struct inspect *in)
 	json_end_object(w);
 }
 
-static void put_endpoint(struct inspect *in, const char *network, const char *address)
+/* What a container has of its network; "" and 0 where it has none, or does not run. */
+struct endpoint {
+	const char *address, *gateway;
+	char mac[18];
+	unsigned prefix;
+	struct net_look look;
+};
+
+/* All of it follows from the address and the bridge: nothing is noted anywhere. */
+static void find_endpoint(const struct inspect *in, const char *network, struct endpoint *out)
+{
+	bool classic = !strcmp(network, "bridge0");
+	struct in_addr address;
+	struct err ignored;
+	uint8_t mac[6];
+
+	*out = (struct endpoint){.address = in->container->record.status.address, .gateway = ""};
+	if (inet_pton(AF_INET, out->address, &address) != 1)
+		return;
+	firewall_port_mac(ntohl(address.s_addr), mac);
+	snprintf(out->mac, sizeof out->mac, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		mac[4], mac[5]);
+	if (net_look(classic ? "bridge0" : "brig0", &out->look, &ignored) < 0)
+		return;
+	out->gateway = out->look.bridge.address;
+	out->prefix = out->look.bridge.prefix;
+}
+
+static void put_endpoint(struct inspect *in, const char *network, const struct endpoint *endpoint)
 {
 	struct json_writer *w = in->w;
 
@@ -509,14 +544,14 @@ static void put_endpoint(struct inspect *in, const char *network, const char *ad
 	json_put_null(w, "IPAMConfig");
 	json_put_null(w, "Links");
 	json_put_null(w, "Aliases");
-	json_put_string(w, "MacAddress", "");
+	json_put_string(w, "MacAddress", endpoint->mac);
 	json_put_null(w, "DriverOpts");
 	json_put_integer(w, "GwPriority", 0);
 	json_put_string(w, "NetworkID", "");
 	json_put_string(w, "EndpointID", "");
-	json_put_string(w, "Gateway", "");
-	json_put_string(w, "IPAddress", address);
-	json_put_integer(w, "IPPrefixLen", 0);
+	json_put_string(w, "Gateway", endpoint->gateway);
+	json_put_string(w, "IPAddress", endpoint->address);
+	json_put_integer(w, "IPPrefixLen", endpoint->prefix);
 	json_put_string(w, "IPv6Gateway", "");
 	json_put_string(w, "GlobalIPv6Address", "");
 	json_put_integer(w, "GlobalIPv6PrefixLen", 0);
@@ -528,8 +563,11 @@ static void put_network_settings(struct inspect *in)
 {
 	struct json_writer *w = in->w;
 	const char *network = in->config.network && *in->config.network ? in->config.network : "bridge";
-	const char *address = in->container->record.status.address;
+	struct endpoint endpoint;
 
+	if (!strcmp(network, "default"))
+		network = "bridge";
+	find_endpoint(in, network, &endpoint);
 	json_begin_object(w, "NetworkSettings");
 	json_put_string(w, "Bridge", "");
 	json_put_string(w, "SandboxID", "");
@@ -541,15 +579,15 @@ static void put_network_settings(struct inspect *in)
 	json_put_null(w, "SecondaryIPAddresses");
 	json_put_null(w, "SecondaryIPv6Addresses");
 	json_put_string(w, "EndpointID", "");
-	json_put_string(w, "Gateway", "");
+	json_put_string(w, "Gateway", endpoint.gateway);
 	json_put_string(w, "GlobalIPv6Address", "");
 	json_put_integer(w, "GlobalIPv6PrefixLen", 0);
-	json_put_string(w, "IPAddress", address);
-	json_put_integer(w, "IPPrefixLen", 0);
+	json_put_string(w, "IPAddress", endpoint.address);
+	json_put_integer(w, "IPPrefixLen", endpoint.prefix);
 	json_put_string(w, "IPv6Gateway", "");
-	json_put_string(w, "MacAddress", "");
+	json_put_string(w, "MacAddress", endpoint.mac);
 	json_begin_object(w, "Networks");
-	put_endpoint(in, !strcmp(network, "default") ? "bridge" : network, address);
+	put_endpoint(in, network, &endpoint);
 	json_end_object(w);
 	json_end_object(w);
 }
@@ -583,19 +621,30 @@ static void put_container(struct inspect *in, const char *key)
 	json_put_null(w, "ExecIDs");
 	put_host_config(in);
 	json_begin_object(w, "GraphDriver");
-	json_put_null(w, "Data");
+	/* The other folders of an overlay are nowhere on the host. */
+	if (c->driver && !strcmp(c->driver, "overlay")) {
+		json_begin_object(w, "Data");
+		json_put_string(w, "UpperDir", arena_printf(arena, "%s/upper", in->path));
+		json_end_object(w);
+	} else {
+		json_put_null(w, "Data");
+	}
 	json_put_string(w, "Name", or_empty(c->driver));
 	json_end_object(w);
+	if (in->size) {
+		json_put_integer(w, "SizeRw", in->size->own);
+		json_put_integer(w, "SizeRootFs", in->size->whole);
+	}
 	put_mounts(in);
 	put_config(in);
 	put_network_settings(in);
 	json_end_object(w);
 }
 
-int engine_container_inspect(struct engine *engine, struct container *container, struct json_writer *w,
-	const char *key, struct err *e)
+int engine_container_inspect(struct engine *engine, struct container *container,
+	const struct container_size *size, struct json_writer *w, const char *key, struct err *e)
 {
-	struct inspect in = {.engine = engine, .container = container, .w = w};
+	struct inspect in = {.engine = engine, .container = container, .w = w, .size = size};
 
 	auto_close int dir = container_open_dir(&engine->containers, container, e);
 	if (dir < 0 || container_config_load(engine->arena, dir, &in.config, e) < 0)

@@ -265,11 +265,14 @@ static int show(struct reader *reader, char *line, size_t length)
 	}
 	if (record.is_error ? !reader->options->no_stderr : !reader->options->no_stdout) {
 		int fd = record.is_error ? reader->err_fd : reader->out_fd;
-		if (reader->options->timestamps && !reader->open_line[record.is_error]) {
+		bool begins = !reader->open_line[record.is_error];
+		if (reader->options->timestamps && begins) {
 			rc = fd_write_full(fd, record.time, strlen(record.time));
 			if (rc == 0)
 				rc = fd_write_full(fd, " ", 1);
 		}
+		if (rc == 0 && reader->options->details && begins)
+			rc = fd_write_full(fd, " ", 1);
 		if (rc == 0)
 			rc = fd_write_full(fd, record.text, record.length);
 		reader->open_line[record.is_error] = record.length && record.text[record.length - 1] != '\n';

@@ -39,6 +39,7 @@ void logs_end(struct logs_writer *writer);
 struct logs_options {
 	bool follow;
 	bool timestamps;
+	bool details;         /* docker's: a blank, before which its drivers say more than this one has */
 	int64_t tail;         /* the last so many lines; -1 all */
 	int64_t since, until; /* ns since 1970; 0 no bound */
 	bool no_stdout, no_stderr;

@@ -195,6 +195,10 @@ int mount_spec_volume(
 			return err_set(e, ERR_INVALID, 0,
 				"invalid mode: %s: nocopy is for volumes, and %s is a folder of the host",
 				mode, err_sanitize(shown, sizeof shown, source));
+		if (*source == '.' && !*here)
+			return err_set(e, ERR_NOT_FOUND, 0,
+				"%s cannot be found: the current folder was removed, or cannot be told",
+				err_sanitize(shown, sizeof shown, source));
 		made.type = CONTAINER_MOUNT_BIND;
 		made.create_source = true;
 		made.source = clean_path(

@@ -12,7 +12,7 @@
 #include "engine/container.h"
 
 /* -v [NAME|/HOST/PATH]:/PATH[:OPTIONS] and -v /PATH. here is the folder that a source which begins
- * with a dot is relative to. */
+ * with a dot is relative to; "" where nobody knows. */
 int mount_spec_volume(struct arena *arena, const char *here, const char *text, struct container_mount *mount,
 	struct err *e);
 /* --mount type=volume,source=…,target=…,… */

@@ -264,12 +264,21 @@ bool reference_is_serial(const char *text)
 int reference_check_new(const struct reference *reference, struct err *e)
 {
 	size_t length = sizeof official - 1;
+	const char *name = reference->path + length;
 
-	if (!strcmp(reference->domain, default_domain) && !strncmp(reference->path, official, length) &&
-		reference_is_serial(reference->path + length)) {
+	if (strcmp(reference->domain, default_domain) != 0 || strncmp(reference->path, official, length) != 0)
+		return 0;
+	if (reference_is_serial(name)) {
 		err_set(e, ERR_INVALID, 0, "the name %s is reserved: brig gives names of that form itself",
-			reference->path + length);
+			name);
 		return err_hint(e, "choose a name that is not img_ or ps_ followed by digits");
 	}
+	/* sha256:cafe would be a name and an identifier. */
+	if (!strcmp(name, "sha256"))
+		return err_set(e, ERR_INVALID, 0,
+			"refusing to create an ambiguous tag using digest algorithm as name");
+	/* What a Dockerfile calls nothing. */
+	if (!strcmp(name, "scratch"))
+		return err_set(e, ERR_INVALID, 0, "'scratch' is a reserved name");
 	return 0;
 }

@@ -40,7 +40,7 @@ const char *reference_familiar(struct arena *arena, const struct reference *refe
 
 /* Whether text reads img_ or ps_ and digits: names that brig gives. */
 bool reference_is_serial(const char *text);
-/* ERR_INVALID where an image may not be given this name: see reference_is_serial(). */
+/* ERR_INVALID where an image may not be given this name: a serial's, "sha256", "scratch". */
 int reference_check_new(const struct reference *reference, struct err *e);
 /* Whether text is a tag: [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}. */
 bool reference_tag_valid(const char *text);

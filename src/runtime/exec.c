@@ -39,7 +39,7 @@ static int set_stdio(const struct runtime_exec *options, struct err *e)
 		return init_set_stdio(stdio, -1, e);
 	auto_close int null = fd_open(AT_FDCWD, "/dev/null", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
 	if (null < 0 || fstat(null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) {
-		err_set(e, ERR_INVALID, 0, "the container's /dev/null is not the null device");
+		err_set(e, ERR_DENIED, 0, "the container's /dev/null is not the null device");
 		return err_hint(e, "exec -i does without it");
 	}
 	for (int i = 0; i < 3; i++)

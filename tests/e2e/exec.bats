@@ -57,12 +57,22 @@ teardown() {
 	assert_equal "$output" $'uid=1000(user) gid=1000(user) groups=29(audio),100(users),1000(user)\n/home/user\n/home/user'
 	assert_run 0 brig exec -u 55:66 box id
 	assert_equal "$output" 'uid=55 gid=66 groups=66'
-	assert_run 126 brig exec -w /not/there/yet box pwd
+	# docker's statuses.
+	assert_run 127 brig exec -w /not/there/yet box pwd
 	assert_one_error "/not/there/yet"
-	assert_run 126 brig exec -u stranger box true
+	assert_run 126 brig exec -w /etc/passwd box pwd
+	assert_one_error "/etc/passwd"
+	assert_run 1 brig exec -u stranger box true
 	assert_one_error "unable to find user stranger"
 	assert_run 1 brig exec -w relative box pwd
 	assert_one_error "absolute"
+	assert_run 125 brig exec -e =x box true
+	assert_one_error "environment"
+	assert_run 1 brig exec --env-file /not/there box true
+	assert_one_error "/not/there"
+	# Nothing is none.
+	assert_run 0 brig exec -w '' -u '' box sh -c 'pwd; id -u'
+	assert_equal "$output" $'/tmp\n0'
 }
 
 @test "a container's user and its image's hold for exec" {
@@ -174,13 +184,13 @@ teardown() {
 		number=$((number + 1))
 		brig run -d --name "bad$number" --network none "$image" sh -c "rm /etc/passwd; $how; touch /ready; sleep 100" >/dev/null
 		wait_until 5 test -e "$BRIG_ROOT/containers/$(id_of "bad$number")/upper/ready"
-		run_timed assert_run 126 timeout -k 2 10 "$BRIG" exec -u user "bad$number" true
+		run_timed assert_run 1 timeout -k 2 10 "$BRIG" exec -u user "bad$number" true
 		assert_one_error "/etc/passwd"
 		((elapsed < 5000)) || fail "it hung"
 	done
 	brig run -d --name bad0 --network none "$image" sh -c "rm /etc/passwd; ln -s /proc/1/root/../../../etc/passwd /etc/passwd; touch /ready; sleep 100" >/dev/null
 	wait_until 5 test -e "$BRIG_ROOT/containers/$(id_of bad0)/upper/ready"
-	assert_run 126 timeout -k 2 10 "$BRIG" exec -u user bad0 true
+	assert_run 1 timeout -k 2 10 "$BRIG" exec -u user bad0 true
 	assert_one_error "unable to find user"
 	# Its null device as something else.
 	brig exec box sh -c 'rm /dev/null; echo trap >/dev/null'

@@ -58,6 +58,10 @@ busybox      latest    [0-9a-f]{12}   '
 	assert_one_error "must be lowercase"
 	assert_run 1 brig tag busybox img_12345
 	assert_one_error "img_12345"
+	assert_run 1 brig tag busybox sha256:cafe
+	assert_one_error "ambiguous tag"
+	assert_run 1 brig pull scratch
+	assert_match "$errors" "'scratch' is a reserved name"
 	assert_run 0 brig rmi ref/a:1
 	assert_equal "$output" "Untagged: ref/a:1"
 	assert_run 1 brig rmi ref/a:1

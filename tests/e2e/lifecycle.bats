@@ -185,11 +185,14 @@ kill_monitor() {
 		assert_equal "$(brig wait "by-$name")" "$number"
 	done
 	start_container alive sleep 100
-	for name in NOSUCH 0 65 -1 SIG ''; do
+	for name in NOSUCH 0 65 -1 SIG; do
 		assert_run 1 brig kill -s "$name" alive
 		assert_one_error "signal"
 	done
 	assert_equal "$(status_of alive)" running
+	# As docker: nothing is the default.
+	assert_run 0 brig kill -s '' alive
+	assert_equal "$(brig wait alive)" 137
 }
 
 @test "wait blocks until the end and prints the status" {
@@ -220,7 +223,7 @@ kill_monitor() {
 	local id pid
 	id=$(id_of busy) pid=$(pid_of busy)
 	assert_run 1 brig rm busy
-	assert_one_error 'cannot remove container "/busy": container is running'
+	assert_one_error 'cannot remove container "busy": container is running'
 	assert_equal "$(pid_of busy)" "$pid"
 	assert_run 0 brig rm -f busy
 	assert_equal "$output" busy

@@ -43,12 +43,19 @@ teardown() {
 	((now - first >= 0 && now - first < 60)) || fail "not now: $first $now"
 }
 
+@test "--details is docker's blank before each line, as there are no details" {
+	brig run --name plain --network none "$image" sh -c 'echo one; printf two; sleep 0.2; echo ", whole"' >/dev/null
+	assert_equal "$(brig logs --details plain)" $' one\n two, whole'
+	assert_match "$(brig logs --details -t plain | head -n 1)" '^20[0-9T:.-]+Z  one$'
+}
+
 @test "-n and --tail give the last lines" {
 	brig run --name lines --network none "$image" seq 10 >/dev/null
 	assert_equal "$(brig logs -n 3 lines)" $'8\n9\n10'
 	assert_equal "$(brig logs --tail 1 lines)" 10
 	assert_equal "$(brig logs --tail=0 lines)" ""
 	assert_equal "$(brig logs -n all lines | wc -l)" 10
+	assert_equal "$(brig logs -n '' lines | wc -l)" 10
 	assert_equal "$(brig logs -n 100 lines | wc -l)" 10
 	assert_run 1 brig logs -n several lines
 	assert_one_error several

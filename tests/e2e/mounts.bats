@@ -201,6 +201,18 @@ mounted() {
 	assert_no_trace
 }
 
+@test "in a folder that was removed, -v does what needs none" {
+	local removed=$BATS_TEST_TMPDIR/removed
+	mkdir "$removed"
+	cd "$removed"
+	rmdir "$removed"
+	assert_run 0 brig run --rm --network none -v "$data:/data" -v kept:/kept "$image" test -d /kept
+	assert_run 125 brig run --rm --network none -v ./here:/data "$image" true
+	assert_one_error "./here cannot be found"
+	cd /
+	brig volume rm kept >/dev/null
+}
+
 @test "--tmpfs: defaults and options" {
 	assert_match "$(mounted /t --tmpfs /t)" 'nosuid,nodev,noexec.*rw'
 	assert_equal "$(mounted /t --tmpfs /t:exec,suid,dev | cut -d' ' -f1 | grep -c no)" 0

@@ -92,6 +92,11 @@ setup() {
 	fresh_store
 	assert_run 0 brig pull -q "$liar/index"
 	assert_run 0 brig pull -q --platform linux/arm64 "$liar/index"
+	DOCKER_DEFAULT_PLATFORM=linux/s390x assert_run 0 brig pull -q --platform linux/arm64 "$liar/index"
+	DOCKER_DEFAULT_PLATFORM=linux/s390x assert_run 1 brig pull -q "$liar/index"
+	assert_match "$errors" "linux/s390x"
+	DOCKER_DEFAULT_PLATFORM=linux/s390x assert_run 125 brig run --rm --pull always "$liar/index" true
+	assert_match "$errors" "linux/s390x"
 	assert_run 1 brig pull -q --platform linux/s390x "$liar/index"
 	assert_one_error "s390x"
 	assert_run 1 brig pull -q --platform linux/arm64 "$liar/good"

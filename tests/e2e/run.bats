@@ -69,6 +69,46 @@ teardown() {
 	assert_equal "$status" 5
 }
 
+@test "-a joins only the streams that it names" {
+	local both='echo out; echo err >&2; exit 7'
+	assert_run 7 brig run --rm --network none -a stdout "$image" sh -c "$both"
+	assert_equal "$output/$errors" out/
+	assert_run 7 brig run --rm --network none -a STDERR "$image" sh -c "$both"
+	assert_equal "$output/$errors" /err
+	assert_run 7 brig run --rm --network none -a stderr -a stdout "$image" sh -c "$both"
+	assert_equal "$output/$errors" out/err
+	assert_equal "$(echo text | brig run --rm --network none -i -a stdin -a stdout "$image" cat)" text
+	# The others are in the log all the same.
+	assert_run 7 brig run --name logged --network none -a stderr "$image" sh -c "$both"
+	assert_equal "$(brig logs logged 2>&1 | sort | tr '\n' ' ')" "err out "
+	assert_equal "$(brig inspect -f '{{.Config.AttachStdin}} {{.Config.AttachStdout}} {{.Config.AttachStderr}}' logged)" "false false true"
+	assert_run 125 brig run --rm -a stdlog "$image" true
+	assert_one_error "valid streams are STDIN, STDOUT and STDERR"
+	assert_run 1 brig run -d -a stdout "$image" true
+	assert_one_error "both --attach and --detach"
+}
+
+@test "--cidfile has the identifier of what was made, and is nobody else's" {
+	local file=$BATS_TEST_TMPDIR/cid
+	assert_run 0 brig run -d --name noted --network none --cidfile "$file" "$image" sleep 100
+	assert_equal "$(cat "$file")" "$output"
+	assert_equal "$(wc -c <"$file")" 64
+	assert_run 125 brig run --rm --network none --cidfile "$file" "$image" true
+	assert_one_error "container ID file found"
+	assert_run 1 brig create --network none --cidfile "$file" "$image" true
+	assert_equal "$(cat "$file")" "$(id_of noted)"
+	rm "$file"
+	# It is there while the container runs, and not where there was none.
+	assert_run 3 brig run --rm --network none --cidfile "$file" -v "$file:/cid" "$image" sh -c '[ "$(cut -c1-12 /cid)" = "$HOSTNAME" ] && exit 3'
+	rm "$file"
+	assert_run 127 brig run --network none --cidfile "$file" "$image" no-such-command
+	refute_exists "$file"
+	assert_run 1 brig create --pull never --cidfile "$file" no/such:image
+	refute_exists "$file"
+	assert_run 125 brig run --cidfile /no/such/folder/cid "$image" true
+	assert_one_error "/no/such/folder/cid"
+}
+
 # --- background, removal, names ---------------------------------------------------------
 
 @test "-d prints the whole id and returns at once" {
@@ -247,6 +287,12 @@ teardown() {
 	assert_one_error hostname
 }
 
+@test "on the host's network it is the host's, as docker has it" {
+	assert_run 0 brig run --rm --network host "$image" sh -c 'hostname; echo $HOSTNAME; cat /etc/hostname'
+	assert_equal "$output" "$(uname -n)"$'\n'"$(uname -n)"$'\n'"$(uname -n)"
+	assert_equal "$(brig run --rm --network host -h mine "$image" hostname)" mine
+}
+
 @test "without -h the host's name is the id's first twelve digits" {
 	assert_run 0 brig run --name named "$image" hostname
 	assert_equal "$output" "$(id_of named | cut -c1-12)"
@@ -281,6 +327,9 @@ teardown() {
 	assert_equal "$output" $'red\nuser\n/home/work'
 	assert_run 0 brig run --rm -u 0 -w / "$image" sh -c 'id -un; pwd'
 	assert_equal "$output" $'root\n/'
+	# An empty option says nothing: root is not what an unset variable in a script means.
+	assert_run 0 brig run --rm -u '' -w '' --name '' --network '' --stop-signal '' --platform '' --pull '' "$image" sh -c 'id -un; pwd'
+	assert_equal "$output" $'user\n/home/work'
 	assert_run 0 brig run --name labelled -l kind=other -l mine=1 -l bare "$image" true
 	assert_equal "$(brig inspect -f '{{json .Config.Labels}}' labelled)" '{"bare":"","kind":"other","mine":"1"}'
 }
@@ -307,9 +356,14 @@ teardown() {
 }
 
 @test "-l can be seen in inspect" {
-	printf 'from=file\n' >"$BATS_TEST_TMPDIR/labels"
-	assert_run 0 brig run --name labelled -l a=1 -l b=two=2 --label c "$image" true
-	assert_equal "$(brig inspect -f '{{json .Config.Labels}}' labelled)" '{"a":"1","b":"two=2","c":""}'
+	printf '# comment\n\n  from=file x\na=file\n' >"$BATS_TEST_TMPDIR/labels"
+	assert_run 0 brig run --name labelled -l a=1 -l b=two=2 --label c --label-file "$BATS_TEST_TMPDIR/labels" "$image" true
+	assert_equal "$(brig inspect -f '{{json .Config.Labels}}' labelled)" '{"a":"1","b":"two=2","c":"","from":"file x"}'
+	printf 'fine=1\nnot fine=2\n' >"$BATS_TEST_TMPDIR/labels"
+	assert_run 125 brig run --label-file "$BATS_TEST_TMPDIR/labels" "$image" true
+	assert_one_error "labels:2: the label 'not fine' contains whitespaces"
+	assert_run 125 brig run --label-file /no/such/file "$image" true
+	assert_one_error "label file /no/such/file"
 }
 
 # --- statuses and signals ----------------------------------------------------------------

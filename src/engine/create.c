@@ -293,6 +293,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	struct container_claim claim = {
 		.name = config->name,
 		.image = options->image,
+		.image_id = config->image_id,
 		.command = container_command(arena, &args),
 		.flags = (config->auto_remove ? CONTAINER_AUTO_REMOVE : 0) |
 			 (config->terminal ? CONTAINER_TERMINAL : 0) |

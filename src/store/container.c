@@ -190,6 +190,17 @@ static void format_id(const unsigned char id[32], char text[CONTAINER_ID])
 	text[64] = '\0';
 }
 
+void container_image_id(const char *image, unsigned char id[CONTAINER_IMAGE_ID])
+{
+	static const char hex[] = "0123456789abcdef";
+
+	memset(id, 0, CONTAINER_IMAGE_ID);
+	for (size_t i = 0; i < 2 * CONTAINER_IMAGE_ID && image[i]; i++) {
+		const char *digit = strchr(hex, image[i]);
+		id[i / 2] = (unsigned char)(id[i / 2] << 4 | (digit ? digit - hex : 0));
+	}
+}
+
 /* A whole record, or false: it may be read while its owner writes, so a checksum that
  * is off is looked at again before it counts as damage. */
 static bool read_record(const struct containers *containers, size_t slot, struct container_record *record)
@@ -435,6 +446,8 @@ int container_claim(struct containers *containers, const struct container_claim 
 	if (claim->own_cgroup)
 		snprintf(identity->cgroup, sizeof identity->cgroup, "%.15s", identity->name);
 	snprintf(identity->image, sizeof identity->image, "%s", claim->image ? claim->image : "");
+	if (claim->image_id)
+		container_image_id(claim->image_id, identity->image_id);
 	snprintf(identity->command, sizeof identity->command, "%s", claim->command ? claim->command : "");
 	container->record.status.state = CONTAINER_CREATING;
 

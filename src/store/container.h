@@ -32,7 +32,7 @@
 
 #include "base/err.h"
 
-enum { CONTAINER_ID = 65, CONTAINER_NAME = 129 };
+enum { CONTAINER_ID = 65, CONTAINER_NAME = 129, CONTAINER_IMAGE_ID = 8 };
 
 enum container_state {
 	CONTAINER_FREE = 0,
@@ -71,7 +71,9 @@ struct container_identity {
 	/* Its cgroup, from the top of each hierarchy, which stays until rm; "": brig/ID, which goes
 	 * when it ends. */
 	char cgroup[16];
-	char padding[8];
+	/* The first bytes of its image's id, for who looks before there is a config.json; an older brig
+	 * left them 0. */
+	unsigned char image_id[CONTAINER_IMAGE_ID];
 };
 
 /* How it is. */
@@ -130,6 +132,7 @@ int containers_refresh(struct containers *containers);
 struct container_claim {
 	const char *name;
 	const char *image;
+	const char *image_id; /* 64 hex digits; NULL: none */
 	const char *command;
 	uint32_t flags;
 	bool durable;
@@ -139,6 +142,9 @@ struct container_claim {
 };
 int container_claim(struct containers *containers, const struct container_claim *claim,
 	struct container *container, struct err *e);
+
+/* An image's id as records have it. */
+void container_image_id(const char *image, unsigned char id[CONTAINER_IMAGE_ID]);
 
 /* Finds by full id, name, or a prefix of the id that fits one only, as docker does. */
 int container_find(

@@ -1,0 +1,60 @@
+#!/usr/bin/env bats
+# Two commands at once, one of them held at the moment that matters: neither takes away what the other
+# one stands on.
+load lib
+load containers
+
+setup() {
+	need_busybox
+}
+teardown() {
+	brig_clean
+}
+
+# hold FILE: takes the lock shared, until let_go.
+hold() {
+	flock -s "$1" sleep 100 3>&- &
+	holder=$!
+	wait_until 5 grep -q "FLOCK .*READ.*:$(stat -c %i "$1") " /proc/locks
+}
+let_go() {
+	pkill -P $holder sleep
+	wait $holder || true
+}
+# Whether somebody waits for a lock on the file.
+waited_for() {
+	grep -q -- "-> FLOCK .*:$(stat -c %i "$1") " /proc/locks
+}
+# slowly CALL COMMAND …: each such call of brig's takes a second longer; in the background, as $slow.
+slowly() {
+	local call=$1
+	shift
+	strace -o /dev/null -e "trace=$call" -e "inject=$call:delay_enter=1000000" "$BRIG" "$@" \
+		>"$BATS_TEST_TMPDIR/slow" 2>&1 </dev/null 3>&- &
+	slow=$!
+}
+
+@test "rmi sees a container that was made while it waited" {
+	# The first container of a store, and the one for which its list of containers grows.
+	local i
+	for i in $(seq 17); do
+		hold "$BRIG_ROOT/images/lock"
+		"$BRIG" rmi "$image" >"$BATS_TEST_TMPDIR/rmi" 2>&1 3>&- &
+		wait_until 5 waited_for "$BRIG_ROOT/images/lock"
+		brig create --name "c$i" --network none "$image" true >/dev/null
+		let_go
+		wait $! && fail "the image went: $(cat "$BATS_TEST_TMPDIR/rmi")"
+		grep -q "being used by stopped container" "$BATS_TEST_TMPDIR/rmi" || fail "$(cat "$BATS_TEST_TMPDIR/rmi")"
+		assert_run 0 brig start "c$i"
+	done
+}
+
+@test "rmi sees a container that is just being made" {
+	slowly mkdirat create --name half --network none "$image" true
+	creating() { ls "$BRIG_ROOT/containers" | grep -qE '^[0-9a-f]{64}$'; }
+	wait_until 5 creating
+	assert_run 1 brig rmi "$image"
+	wait $slow || fail "$(cat "$BATS_TEST_TMPDIR/slow")"
+	assert_run 0 brig start -a half
+	assert_run 0 brig image inspect "$image"
+}

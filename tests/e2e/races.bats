@@ -58,3 +58,19 @@ slowly() {
 	assert_run 0 brig start -a half
 	assert_run 0 brig image inspect "$image"
 }
+
+@test "a commit of a running container, which ends and is committed meanwhile, has what it wrote" {
+	start_container one sh -c 'echo kept >/kept; exec sleep 1000'
+	wait_until 5 brig exec one cat /kept
+	slowly mkdirat commit --pause=false one first:1
+	# It has read what the container stands on by then, and copies a second later.
+	sleep 0.5
+	assert_run 0 brig stop -t 0 one
+	assert_run 0 brig commit one second:1
+	wait $slow || fail "$(cat "$BATS_TEST_TMPDIR/slow")"
+	for name in first:1 second:1; do
+		assert_run 0 brig run --rm --network none "$name" cat /kept
+		assert_equal "$output" kept
+	done
+	brig rmi -f first:1 second:1 >/dev/null
+}

@@ -515,6 +515,13 @@ int container_find(
 	return 0;
 }
 
+int containers_sync(const struct containers *containers, struct err *e)
+{
+	if (fdatasync(containers->index) < 0)
+		return err_errno(e, errno, "cannot write the index of containers to the disk");
+	return 0;
+}
+
 int container_write_status(struct containers *containers, struct container *container,
 	const struct container_status *status, struct err *e)
 {

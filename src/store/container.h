@@ -167,6 +167,9 @@ bool container_locked(const struct containers *containers, size_t slot);
 /* Waits until nobody holds the lock. */
 int container_wait_unlocked(const struct containers *containers, size_t slot);
 
+/* What was written to the index is on the disk. */
+int containers_sync(const struct containers *containers, struct err *e);
+
 /* Writes the container's status; only its owner may. */
 int container_write_status(struct containers *containers, struct container *container,
 	const struct container_status *status, struct err *e);

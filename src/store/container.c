@@ -150,9 +150,18 @@ int containers_open(struct containers *containers, int root, bool writable, stru
 		char block[HEADER] = {0};
 		memcpy(block, &header, sizeof header);
 		n = pread(index, &found, sizeof found, 0);
-		if (n == 0 && pwrite(index, block, sizeof block, 0) == sizeof block)
+		ssize_t written = n == 0 ? pwrite(index, block, sizeof block, 0) : 0;
+		int number = written < 0 ? errno : ENOSPC;
+		if (written == sizeof block)
 			found = header, n = sizeof found;
+		else if (n == 0 && ftruncate(index, 0) < 0)
+			number = errno;
 		unlock_header(containers);
+		/* Records behind a header that is not there would be a damaged index for good. */
+		if (n == 0) {
+			containers_close(containers);
+			return err_errno(e, number, "cannot write the index of containers");
+		}
 	}
 	if (n == 0)
 		return 0;

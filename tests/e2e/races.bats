@@ -74,3 +74,16 @@ slowly() {
 	done
 	brig rmi -f first:1 second:1 >/dev/null
 }
+
+@test "two that choose a storage driver at once choose the same" {
+	export BRIG_ROOT=$BRIG_TEST_DIR/chosen
+	assert_run 1 brig rmi nothing # makes a store, which has no driver yet
+	refute_exists "$BRIG_ROOT/driver"
+	slowly renameat --storage-driver copy init "$(fixture busybox)/tree"
+	written() { ls -A "$BRIG_ROOT" | grep -q '^\.driver\.'; }
+	wait_until 5 written
+	assert_run 1 brig --storage-driver overlay init "$(fixture busybox)/tree"
+	assert_one_error "was made with the storage driver copy, not overlay"
+	wait $slow || fail "$(cat "$BATS_TEST_TMPDIR/slow")"
+	assert_equal "$(head -n 1 "$BRIG_ROOT/driver")" copy
+}

@@ -20,7 +20,8 @@
  * What a crash leaves: a record that is CREATING or REMOVING and whose lock is free. The
  * next claim or sweep deletes its folder `containers/ID` and frees it. A record that says
  * RUNNING with its lock free had its monitor killed, or the host went down: the
- * record's pid, start time and boot id tell which.
+ * record's pid, start time and boot id tell which. So whoever wants a container to outlive a power cut
+ * syncs the index when the record says more than CREATING: containers_sync.
  */
 #ifndef STORE_CONTAINER_H
 #define STORE_CONTAINER_H

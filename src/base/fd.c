@@ -191,12 +191,22 @@ int fd_open_dir_made(int dir, const char *path, mode_t mode)
 	return rc < 0 ? rc : fd_open(dir, path, O_RDONLY | O_DIRECTORY, 0);
 }
 
-/* A removal that is under way: its top folder, and the device that it keeps to. */
+/* A removal that is under way. */
 struct removal {
 	int top;
-	dev_t device;
 	bool lifted; /* something was put into the top folder */
 };
+
+/* A folder in the same mount; -EXDEV where something is mounted there. A subvolume of btrfs, which
+ * whoever fills a folder may make in it, is another device, and no mount: it goes with the rest. */
+static int open_inside(int folder, const char *name)
+{
+	return kernel_openat2(folder, name,
+		&(const struct kernel_open_how){
+			.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+			.resolve = KERNEL_RESOLVE_NO_XDEV | KERNEL_RESOLVE_NO_SYMLINKS,
+		});
+}
 
 /* Takes a folder that lies too deep out of its own: it becomes one of the top folder's. */
 static int lift(struct removal *removal, int folder, const char *name)
@@ -238,18 +248,12 @@ static int empty_directory(struct removal *removal, int fd, unsigned depth)
 			rc = lift(removal, dirfd(stream), name);
 			continue;
 		}
-		int child = fd_open(dirfd(stream), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		int child = open_inside(dirfd(stream), name);
 		if (child == -EACCES && fchmodat(dirfd(stream), name, 0700, 0) == 0)
-			child = fd_open(dirfd(stream), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+			child = open_inside(dirfd(stream), name);
 		if (child < 0) {
 			rc = child == -ENOENT ? 0 : child;
 			continue;
-		}
-		struct stat st;
-		if (fstat(child, &st) < 0 || st.st_dev != removal->device) {
-			close(child);
-			rc = -EXDEV;
-			break;
 		}
 		rc = empty_directory(removal, child, depth + 1);
 		if (rc == 0 && unlinkat(dirfd(stream), name, AT_REMOVEDIR) < 0 && errno != ENOENT)
@@ -275,10 +279,7 @@ int fd_remove_tree(int dir, const char *name)
 	auto_close int top = fd_open(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (top < 0)
 		return top == -ENOENT ? 0 : top;
-	struct stat st;
-	if (fstat(top, &st) < 0)
-		return -errno;
-	struct removal removal = {.top = top, .device = st.st_dev};
+	struct removal removal = {.top = top};
 	for (;;) {
 		removal.lifted = false;
 		int fd = fd_open(top, ".", O_RDONLY | O_DIRECTORY, 0);

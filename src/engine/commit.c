@@ -127,7 +127,15 @@ static int read_container(struct commit *c, struct err *e)
 	struct oci_config config;
 
 	c->layer.folder = container_open_dir(&engine->containers, &c->container, e);
-	if (c->layer.folder < 0 || container_config_load(engine->arena, c->layer.folder, &c->config, e) < 0)
+	if (c->layer.folder < 0)
+		return -1;
+	/* Commits of one container come one after the other by this: one of a running container holds no
+	 * other lock of its, and would find what it copies moved away where the container ends meanwhile. */
+	while (flock(c->layer.folder, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return err_errno(e, errno, "cannot lock the folder of container %s",
+				c->container.record.identity.name);
+	if (container_config_load(engine->arena, c->layer.folder, &c->config, e) < 0)
 		return -1;
 	if (image_find(&engine->store, engine->arena,
 		    arena_printf(engine->arena, "sha256:%s", c->config.image_id), &c->from, e) < 0) {
@@ -266,9 +274,6 @@ static int make_image(struct commit *c, struct err *e)
 	if (running < 0)
 		return -1;
 	int rc = read_container(c, e);
-	/* Who holds the lock is alone; those that commit a running one are so by this. */
-	while (rc == 0 && running && flock(c->layer.folder, LOCK_EX) < 0 && errno == EINTR)
-		;
 	if (rc == 0)
 		rc = make_content(c, running, e);
 	close_fd(&c->layer.folder);

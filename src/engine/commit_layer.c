@@ -150,7 +150,10 @@ int commit_push(struct engine *engine, struct container *container, const struct
 	if (set_committing(engine, container, true, e) < 0)
 		return -1;
 	if (store->driver->rootfs_push(store, &layer->rootfs, &layer->layer, e) < 0) {
-		set_committing(engine, container, false, &ignored);
+		/* Where this fails too, it is left to who takes the lock next: without the mark, nobody would
+		 * know that what the container wrote is not in its place. */
+		if (commit_recover(engine, container, &ignored) == 0)
+			set_committing(engine, container, false, &ignored);
 		return -1;
 	}
 	if (container_config_save(layer->folder, with, true, e) < 0 ||

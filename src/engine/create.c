@@ -242,7 +242,10 @@ static int make(struct engine *engine, struct container *container, struct conta
 		return 0;
 	if (!has_volumes && container_config_save(dir, config, create_durable(config), e) < 0)
 		return -1;
-	return container_write_status(&engine->containers, container, &status, e);
+	if (container_write_status(&engine->containers, container, &status, e) < 0)
+		return -1;
+	/* One that is CREATING after the power has gone is taken for what a killed create left. */
+	return create_durable(config) ? containers_sync(&engine->containers, e) : 0;
 }
 
 /* What nobody chose is a bridge, or, for an ordinary user, who cannot make one, nothing. */
@@ -304,6 +307,7 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 	struct container_claim claim = {
 		.name = config->name,
 		.image = options->image,
+		.image_id = config->image_id,
 		.command = container_command(arena, &args),
 		.flags = (config->auto_remove ? CONTAINER_AUTO_REMOVE : 0) |
 			 (config->terminal ? CONTAINER_TERMINAL : 0) |

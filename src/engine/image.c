@@ -14,15 +14,18 @@
 
 /* ---- who uses an image ---- */
 
-/* Calls use for every container's configuration until it returns true; what cannot be read
- * counts as unreadable says. */
+/* Calls use for every container with its configuration, NULL where that cannot be read, until
+ * it returns true. */
 static bool any_container(struct engine *engine,
 	bool (*use)(void *context, const struct container *container, const struct container_config *config),
-	void *context, bool unreadable)
+	void *context)
 {
 	struct containers *containers = &engine->containers;
 	bool found = false;
 
+	/* Those, too, that were made while we waited for a lock. */
+	if (containers_refresh(containers) < 0)
+		return use(context, &(struct container){.lock = -1}, NULL);
 	for (size_t slot = 0; slot < containers->count && !found; slot++) {
 		struct arena arena = {0};
 		struct container container;
@@ -35,7 +38,7 @@ static bool any_container(struct engine *engine,
 			found = use(context, &container, &config);
 		else if (dir >= 0 || ignored.kind != ERR_NOT_FOUND ||
 			 container.record.status.state != CONTAINER_REMOVING)
-			found = unreadable;
+			found = use(context, &container, NULL);
 		arena_free(&arena);
 	}
 	return found;
@@ -44,18 +47,29 @@ static bool any_container(struct engine *engine,
 struct usage {
 	struct engine *engine;
 	const char *image; /* 64 hex digits */
-	const char *chain;
-	char *container; /* 65 bytes: the one that was found, a running one rather than another */
+	char *container;   /* 65 bytes: the one that was found, a running one rather than another */
 	bool running;
 	size_t count;
 };
+
+/* By its configuration; while there is none yet, by its record. */
+static bool is_made_of(
+	const struct container *container, const struct container_config *config, const char *image)
+{
+	unsigned char id[CONTAINER_IMAGE_ID];
+
+	if (config)
+		return !strcmp(config->image_id, image);
+	container_image_id(image, id);
+	return !memcmp(container->record.identity.image_id, id, sizeof id);
+}
 
 static bool uses_image(
 	void *context, const struct container *container, const struct container_config *config)
 {
 	struct usage *usage = context;
 
-	if (strcmp(config->image_id, usage->image) != 0)
+	if (!is_made_of(container, config, usage->image))
 		return false;
 	enum control_state state = control_observe(usage->engine, container);
 	bool running = state == CONTROL_RUNNING || state == CONTROL_UNATTENDED;
@@ -70,51 +84,57 @@ static bool image_used(void *context, const char *image, char container[65], boo
 {
 	struct usage usage = {.engine = context, .image = image, .container = container};
 
-	any_container(context, uses_image, &usage, false);
+	any_container(context, uses_image, &usage);
 	*running = usage.running;
 	return usage.count > 0;
 }
 
-static bool uses_layer(
+struct layers_use {
+	struct engine *engine;
+	bool (*use)(void *marks, const char *chain);
+	void *marks;
+};
+
+/* True where they cannot be told. */
+static bool name_layers_of(
 	void *context, const struct container *container, const struct container_config *config)
 {
-	const struct usage *usage = context;
-	size_t count = config->layers.count;
+	struct layers_use *layers = context;
 	char chain[65];
 
-	/* A layer was just made of it, and its document may not say so yet. */
-	if (container->record.status.flags & CONTAINER_COMMITTING)
+	/* Whoever cannot say what he stands on may stand on anything. One that is being committed: a
+	 * layer was just made of it, and its document may not say so yet. */
+	if (!config || container->record.status.flags & CONTAINER_COMMITTING)
 		return true;
-	for (size_t i = 0; i < count; i++) {
-		if (!strcmp(config->layers.items[i], usage->chain))
-			return true;
-	}
+	size_t count = config->layers.count;
+	for (size_t i = 0; i < count; i++)
+		layers->use(layers->marks, config->layers.items[i]);
 	if (!config->layers_hidden)
 		return false;
 	snprintf(chain, sizeof chain, "%.64s", config->layers.items[count - 1]);
 	const char *end = count > 1 ? config->layers.items[count - 2] : "";
 	while (strcmp(chain, end) != 0) {
-		int rc = layer_below(&usage->engine->store, chain, chain);
+		int rc = layer_below(&layers->engine->store, chain, chain);
 		if (rc != 1)
 			return rc < 0; /* damaged: who knows */
-		if (!strcmp(chain, usage->chain))
-			return true;
+		/* Where another container's have led here, they have led on. */
+		if (!layers->use(layers->marks, chain))
+			break;
 	}
 	return false;
 }
 
-static bool layer_used(void *context, const char *chain)
+static bool name_layers(void *context, bool (*use)(void *marks, const char *chain), void *marks)
 {
-	struct usage usage = {.engine = context, .chain = chain};
+	struct layers_use layers = {.engine = context, .use = use, .marks = marks};
 
-	/* Whoever cannot say what he stands on may stand on this. */
-	return any_container(context, uses_layer, &usage, true);
+	return !any_container(context, name_layers_of, &layers);
 }
 
 void engine_collect_garbage(struct engine *engine)
 {
 	const struct image_users users = {
-		.context = engine, .image_used = image_used, .layer_used = layer_used};
+		.context = engine, .image_used = image_used, .name_layers = name_layers};
 	struct err ignored;
 
 	if (image_has_garbage(&engine->store))
@@ -137,8 +157,9 @@ static void collect_last(struct engine *engine, const struct image_users *users)
  * for some milliseconds after their end was reported. */
 static void wait_for_removals(struct engine *engine)
 {
-	const struct containers *containers = &engine->containers;
+	struct containers *containers = &engine->containers;
 
+	containers_refresh(containers);
 	for (size_t slot = 0; slot < containers->count; slot++) {
 		if (containers->records[slot].status.state == CONTAINER_REMOVING &&
 			container_locked(containers, slot))
@@ -150,7 +171,7 @@ int engine_image_remove(
 	struct engine *engine, const char *text, unsigned flags, struct image_removal *removal, struct err *e)
 {
 	const struct image_users users = {
-		.context = engine, .image_used = image_used, .layer_used = layer_used};
+		.context = engine, .image_used = image_used, .name_layers = name_layers};
 
 	/* What crashed commands have left of containers shall keep no layer. */
 	if (engine->containers.index >= 0) {
@@ -172,7 +193,7 @@ size_t engine_image_containers(struct engine *engine, const struct oci_digest *i
 {
 	struct usage usage = {.engine = engine, .image = oci_digest_hex(id)};
 
-	any_container(engine, uses_image, &usage, false);
+	any_container(engine, uses_image, &usage);
 	if (running)
 		*running = usage.running;
 	return usage.count;

@@ -280,6 +280,7 @@ static int publish(struct launch *launch, struct err *e)
 static int write_running(struct launch *launch, struct err *e)
 {
 	struct container_status status = launch->container->record.status;
+	uint32_t before = status.state;
 
 	status.state = CONTAINER_RUNNING;
 	status.flags = 0;
@@ -294,7 +295,11 @@ static int write_running(struct launch *launch, struct err *e)
 	if (container_write_status(&launch->engine->containers, launch->container, &status, e) < 0)
 		return -1;
 	launch->stages |= STAGE_STATUS;
-	return 0;
+	/* Before it can write anything: while its record says CREATING on the disk, it goes with all it
+	 * wrote if the power does. */
+	bool made_now = before == CONTAINER_CREATING;
+	return made_now && create_durable(launch->config) ? containers_sync(&launch->engine->containers, e)
+							  : 0;
 }
 
 /* While the child mounts: its files, and config.json where create left that to us. */

@@ -143,9 +143,10 @@ static int open_content(int root, const char *target, struct err *e)
 	return err_errno(e, fd, "cannot open the image's %s", target);
 }
 
-static int fill(struct engine *engine, const struct container_mount *mount, int root, struct err *e)
+static int fill(
+	struct engine *engine, const struct container_mount *mount, bool durable, int root, struct err *e)
 {
-	struct volume_fill fill;
+	struct volume_fill fill = {.durable = durable};
 	struct tree_result result;
 	const struct tree_options options = {.foreign = true, .one_owner = engine->user_namespace};
 	bool wanted = !mount->nocopy && !mount->subpath;
@@ -158,11 +159,17 @@ static int fill(struct engine *engine, const struct container_mount *mount, int 
 		return rc;
 	if (tree_copy(content, fill.data, &options, &result, e) < 0) {
 		struct err why = *e;
-		volume_fill_drop(&fill);
+		volume_fill_undo(&fill);
 		return err_set(e, why.kind, 0, "cannot fill the volume %s with the image's %s: %s",
 			mount->name, mount->target, why.what);
 	}
 	return volume_fill_end(&engine->store, mount->name, &fill, e);
+}
+
+/* A volume without a name is worth as much as its container. */
+static bool is_durable(const struct container_config *config, const struct container_mount *mount)
+{
+	return !mount->anonymous || create_durable(config);
 }
 
 /* 1 where a container was given it before, 0, -1. */
@@ -182,7 +189,8 @@ int volumes_fill(struct engine *engine, const struct container_config *config, i
 	for (size_t i = 0; i < config->mounts_count; i++) {
 		int rc = is_used(engine, &config->mounts[i], e);
 		if (rc == 0)
-			rc = fill(engine, &config->mounts[i], root, e);
+			rc = fill(
+				engine, &config->mounts[i], is_durable(config, &config->mounts[i]), root, e);
 		if (rc < 0)
 			return -1;
 	}
@@ -227,7 +235,7 @@ static int make_missing(
 			.name = mount->name, .labels = mount->labels, .options = mount->volume_options};
 		if (mount->anonymous)
 			strings_add(engine->arena, &wish.labels, anonymous);
-		int rc = volume_create(&engine->store, &wish, !mount->anonymous || create_durable(config), e);
+		int rc = volume_create(&engine->store, &wish, is_durable(config, mount), e);
 		if (rc < 0)
 			return -1;
 		made[i] = rc > 0;

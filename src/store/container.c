@@ -150,9 +150,18 @@ int containers_open(struct containers *containers, int root, bool writable, stru
 		char block[HEADER] = {0};
 		memcpy(block, &header, sizeof header);
 		n = pread(index, &found, sizeof found, 0);
-		if (n == 0 && pwrite(index, block, sizeof block, 0) == sizeof block)
+		ssize_t written = n == 0 ? pwrite(index, block, sizeof block, 0) : 0;
+		int number = written < 0 ? errno : ENOSPC;
+		if (written == sizeof block)
 			found = header, n = sizeof found;
+		else if (n == 0 && ftruncate(index, 0) < 0)
+			number = errno;
 		unlock_header(containers);
+		/* Records behind a header that is not there would be a damaged index for good. */
+		if (n == 0) {
+			containers_close(containers);
+			return err_errno(e, number, "cannot write the index of containers");
+		}
 	}
 	if (n == 0)
 		return 0;
@@ -188,6 +197,17 @@ static void format_id(const unsigned char id[32], char text[CONTAINER_ID])
 		text[2 * i + 1] = hex[id[i] & 15];
 	}
 	text[64] = '\0';
+}
+
+void container_image_id(const char *image, unsigned char id[CONTAINER_IMAGE_ID])
+{
+	static const char hex[] = "0123456789abcdef";
+
+	memset(id, 0, CONTAINER_IMAGE_ID);
+	for (size_t i = 0; i < 2 * CONTAINER_IMAGE_ID && image[i]; i++) {
+		const char *digit = strchr(hex, image[i]);
+		id[i / 2] = (unsigned char)(id[i / 2] << 4 | (digit ? digit - hex : 0));
+	}
 }
 
 /* A whole record, or false: it may be read while its owner writes, so a checksum that
@@ -435,6 +455,8 @@ int container_claim(struct containers *containers, const struct container_claim 
 	if (claim->own_cgroup)
 		snprintf(identity->cgroup, sizeof identity->cgroup, "%.15s", identity->name);
 	snprintf(identity->image, sizeof identity->image, "%s", claim->image ? claim->image : "");
+	if (claim->image_id)
+		container_image_id(claim->image_id, identity->image_id);
 	snprintf(identity->command, sizeof identity->command, "%s", claim->command ? claim->command : "");
 	container->record.status.state = CONTAINER_CREATING;
 
@@ -499,6 +521,13 @@ int container_find(
 	if (!matches)
 		return err_set(e, ERR_NOT_FOUND, 0, "No such container: %s", shown);
 	*container = match;
+	return 0;
+}
+
+int containers_sync(const struct containers *containers, struct err *e)
+{
+	if (fdatasync(containers->index) < 0)
+		return err_errno(e, errno, "cannot write the index of containers to the disk");
 	return 0;
 }
 

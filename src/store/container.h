@@ -20,7 +20,8 @@
  * What a crash leaves: a record that is CREATING or REMOVING and whose lock is free. The
  * next claim or sweep deletes its folder `containers/ID` and frees it. A record that says
  * RUNNING with its lock free had its monitor killed, or the host went down: the
- * record's pid, start time and boot id tell which.
+ * record's pid, start time and boot id tell which. So whoever wants a container to outlive a power cut
+ * syncs the index when the record says more than CREATING: containers_sync.
  */
 #ifndef STORE_CONTAINER_H
 #define STORE_CONTAINER_H
@@ -32,7 +33,7 @@
 
 #include "base/err.h"
 
-enum { CONTAINER_ID = 65, CONTAINER_NAME = 129 };
+enum { CONTAINER_ID = 65, CONTAINER_NAME = 129, CONTAINER_IMAGE_ID = 8 };
 
 enum container_state {
 	CONTAINER_FREE = 0,
@@ -71,7 +72,9 @@ struct container_identity {
 	/* Its cgroup, from the top of each hierarchy, which stays until rm; "": brig/ID, which goes
 	 * when it ends. */
 	char cgroup[16];
-	char padding[8];
+	/* The first bytes of its image's id, for who looks before there is a config.json; an older brig
+	 * left them 0. */
+	unsigned char image_id[CONTAINER_IMAGE_ID];
 };
 
 /* How it is. */
@@ -130,6 +133,7 @@ int containers_refresh(struct containers *containers);
 struct container_claim {
 	const char *name;
 	const char *image;
+	const char *image_id; /* 64 hex digits; NULL: none */
 	const char *command;
 	uint32_t flags;
 	bool durable;
@@ -139,6 +143,9 @@ struct container_claim {
 };
 int container_claim(struct containers *containers, const struct container_claim *claim,
 	struct container *container, struct err *e);
+
+/* An image's id as records have it. */
+void container_image_id(const char *image, unsigned char id[CONTAINER_IMAGE_ID]);
 
 /* Finds by full id, name, or a prefix of the id that fits one only, as docker does. */
 int container_find(
@@ -160,6 +167,9 @@ void container_unlock(struct container *container);
 bool container_locked(const struct containers *containers, size_t slot);
 /* Waits until nobody holds the lock. */
 int container_wait_unlocked(const struct containers *containers, size_t slot);
+
+/* What was written to the index is on the disk. */
+int containers_sync(const struct containers *containers, struct err *e);
 
 /* Writes the container's status; only its owner may. */
 int container_write_status(struct containers *containers, struct container *container,

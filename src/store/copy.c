@@ -54,7 +54,8 @@ static int copy_rootfs_create(struct store *store, const struct driver_rootfs *r
 	if (fd < 0)
 		return -1;
 	close(fd);
-	return 0;
+	/* What a container is made of is there after a crash, whatever becomes of what it writes. */
+	return rootfs->ephemeral ? 0 : store_sync(store, e);
 }
 
 static int copy_rootfs_mount(struct store *store, const struct driver_rootfs *rootfs, struct err *e)

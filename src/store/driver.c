@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
 
@@ -110,6 +111,18 @@ static const struct store_driver *choose(
 	return NULL;
 }
 
+/* The lock on choosing, which is one on the file `format`. */
+static int lock_choice(struct store *store, struct err *e)
+{
+	auto_close int fd = fd_open(store->root, "format", O_RDONLY | O_NOFOLLOW, 0);
+	int rc = fd < 0 ? fd : 0;
+
+	while (rc == 0 && flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			rc = -errno;
+	return rc < 0 ? err_errno(e, rc, "cannot lock %s/format", store->path) : steal_fd(&fd);
+}
+
 /* Opens what the store has; where it has none yet, and may get one, chooses. */
 static int use(struct store *store, const char *wanted, bool may_choose, struct err *e)
 {
@@ -125,6 +138,16 @@ static int use(struct store *store, const char *wanted, bool may_choose, struct 
 		return -1;
 	if (!driver && !may_choose)
 		return 0;
+	/* Two who choose at once choose one after the other, and the second one finds what the first chose.
+	 */
+	auto_close int lock = !driver && store->writable ? lock_choice(store, e) : -1;
+	if (!driver && store->writable) {
+		if (lock < 0)
+			return -1;
+		driver = recorded(store, NULL, 0, &status, e);
+		if (status < 0)
+			return -1;
+	}
 	if (driver && wanted && strcmp(driver->name, wanted) != 0) {
 		if (!driver_find(wanted, e))
 			return -1;

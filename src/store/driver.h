@@ -85,14 +85,14 @@ struct store_driver {
 	/*
 	 * The container does not run; what it wrote becomes the tree of a new layer in constant time, and
 	 * it goes on on top of that. rootfs_push makes and names the layer, whose fields are all given; then
-	 * the caller notes durably that the container stands on it; then rootfs_pushed. On failure of
-	 * the first nothing has changed. NULL, all three: rootfs_commit.
+	 * the caller notes durably that the container stands on it; then rootfs_pushed. Where one of them
+	 * fails, rootfs_recover says what has come of it. NULL, all three: rootfs_commit.
 	 */
 	int (*rootfs_push)(struct store *store, const struct driver_rootfs *rootfs, const struct layer *layer,
 		struct err *e);
 	int (*rootfs_pushed)(struct store *store, int folder, struct err *e);
-	/* After a kill in the midst of that. 1: the layer chain was made, and the caller goes on with
-	 * noting it; 0: as before, and nothing is left; -1. */
+	/* After a kill or a failure in the midst of that. 1: the layer chain was made, and the caller goes on
+	 * with noting it; 0: as before, and nothing is left; -1. */
 	int (*rootfs_recover)(struct store *store, int folder, char chain[65], struct err *e);
 	/* Makes later mounts of what was committed cheaper, taking its time. NULL: nothing to do. */
 	int (*rootfs_tidy)(struct store *store, const struct driver_rootfs *rootfs, struct err *e);

@@ -121,8 +121,10 @@ struct image_users {
 	void *context;
 	/* Whether a container was made from the image (64 hex digits): its id, and whether it runs. */
 	bool (*image_used)(void *context, const char *image, char container[65], bool *running);
-	/* Whether a layer (its chain id's hex) or a blob is needed by anything but images. */
-	bool (*layer_used)(void *context, const char *chain);
+	/* Calls use for every layer (its chain id's hex) that anything but images needs; use tells whether
+	 * it had not been named yet. False where they cannot all be told: then none is removed. */
+	bool (*name_layers)(void *context, bool (*use)(void *marks, const char *chain), void *marks);
+	/* Whether a blob is. */
 	bool (*blob_used)(void *context, const char *blob);
 };
 

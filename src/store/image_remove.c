@@ -225,14 +225,15 @@ static int remove_name(struct removing *r, const char *text, const char *name, b
 
 /* Digests in use, sorted, each behind the letter of what it names: a layer that is the lowest
  * and a blob that was kept uncompressed have the same one. */
-enum mark_kind { MARK_LAYER = 'l', MARK_BLOB = 'b' };
+enum mark_kind { MARK_LAYER = 'l', MARK_BLOB = 'b', MARK_OTHERS_LAYER = 'o' /* no image's */ };
 
 struct marks {
 	struct arena arena;
 	const char **table; /* open addressing: a power of two, at most half full */
 	size_t count, room;
-	bool unknown; /* a record cannot be read: what it needs is not known */
-	bool kept;    /* something no image names was left for who uses it */
+	bool unknown;        /* a record cannot be read: what it needs is not known */
+	bool layers_unknown; /* nor what others than images need */
+	bool kept;           /* something no image names was left for who uses it */
 };
 
 /* Where text is in the table, or has its place. */
@@ -358,19 +359,29 @@ static int mark_record(void *context, const char *id)
 	return 0;
 }
 
-static int mark_all(struct store *store, struct marks *marks, struct err *e)
+static bool mark_others_layer(void *marks, const char *chain)
+{
+	return mark_hex(marks, MARK_OTHERS_LAYER, chain);
+}
+
+static int mark_all(struct store *store, struct marks *marks, const struct image_users *users, struct err *e)
 {
 	struct marking m = {.store = store, .marks = marks};
-	return image_each_record(store, mark_record, &m, e);
+
+	if (image_each_record(store, mark_record, &m, e) < 0)
+		return -1;
+	/* After the records: a container that was made of an image just before its record went is seen. */
+	marks->layers_unknown =
+		users && users->name_layers && !users->name_layers(users->context, mark_others_layer, marks);
+	return 0;
 }
 
 /* What others than images use is garbage when those have gone: `kept` remembers that there is some. */
-static bool layer_is_used(struct marks *marks, const struct image_users *users, const char *chain)
+static bool layer_is_used(struct marks *marks, const char *chain)
 {
 	if (marked(marks, MARK_LAYER, chain))
 		return true;
-	bool used =
-		marks->unknown || (users && users->layer_used && users->layer_used(users->context, chain));
+	bool used = marks->unknown || marks->layers_unknown || marked(marks, MARK_OTHERS_LAYER, chain);
 	marks->kept |= used;
 	return used;
 }
@@ -504,7 +515,7 @@ static void collect_layers(struct removing *r, struct marks *marks, struct image
 		const char *chain = oci_digest_hex(&layer->chain_id);
 		/* Another image may have the layer from another blob. */
 		collect_blob(r->store, marks, r->users, &layer->blob, &ignored);
-		if (layer_is_used(marks, r->users, chain))
+		if (layer_is_used(marks, chain))
 			continue;
 		if (layer_remove(r->store, chain, &ignored) == 0)
 			strings_add(r->arena, &r->out->deleted, arena_strdup(r->arena, layer->chain_id.text));
@@ -526,12 +537,12 @@ static bool remove_content(struct removing *r)
 		strings_add(r->arena, &r->out->deleted, arena_strdup(r->arena, r->removed[i].id.text));
 	/* Who has containers but cannot tell their layers gets nothing removed below them. */
 	snprintf(r->id, sizeof r->id, "%.64s", oci_digest_hex(&r->removed[0].id));
-	if (container_uses(r, container, &running) && !r->users->layer_used)
+	if (container_uses(r, container, &running) && !r->users->name_layers)
 		return false;
 	if (store_try_lock(r->store, STORE_EXCLUSIVE, &ignored) != 1)
 		return false;
 	marks.kept = true;
-	if (mark_all(r->store, &marks, &ignored) == 0 && has_driver(r->store, &ignored)) {
+	if (mark_all(r->store, &marks, r->users, &ignored) == 0 && has_driver(r->store, &ignored)) {
 		marks.kept = false;
 		/* Its parents' layers are among the first one's. */
 		collect_layers(r, &marks, &r->removed[0]);
@@ -748,7 +759,7 @@ static int sweep_folder(struct sweep *s, enum store_folder which, struct err *e)
 		if (strlen(name) != 64 || strspn(name, "0123456789abcdef") != 64)
 			continue;
 		if (which == STORE_LAYERS) {
-			if (layer_is_used(s->marks, s->users, name))
+			if (layer_is_used(s->marks, name))
 				continue;
 			rc = layer_remove(s->store, name, e);
 		} else {
@@ -780,7 +791,7 @@ int image_collect(struct store *store, const struct image_users *users, int64_t 
 		return rc;
 	uint64_t note;
 	bool noted = read_note(store, &note);
-	rc = mark_all(store, &marks, e);
+	rc = mark_all(store, &marks, users, e);
 	if (rc == 0 && !has_driver(store, e))
 		rc = -1;
 	if (rc == 0)

@@ -12,7 +12,8 @@
  *	6. next-HEX	is renamed to upper
  *
  * The engine holds the container's lock and says in the index that this is going on
- * (CONTAINER_COMMITTING), so whoever takes the lock after a kill calls the driver's rootfs_recover.
+ * (CONTAINER_COMMITTING), so whoever takes the lock after a kill, or has seen a step fail, calls the
+ * driver's rootfs_recover.
  * Before step 4 it undoes: the tree becomes `upper` again; after it, it goes on: 5 and 6. So what a
  * container wrote is at any time in just one place that is found, and it shows the same files.
  */
@@ -68,7 +69,6 @@ int overlay_rootfs_push(
 {
 	const char *chain = oci_digest_hex(&layer->chain_id);
 	char next[NEXT_NAME];
-	struct err ignored;
 	int layers = store_folder(store, STORE_LAYERS, e), folder = rootfs->folder;
 
 	if (layers < 0)
@@ -93,10 +93,6 @@ int overlay_rootfs_push(
 			rc = store_sync_folder(layers);
 		if (rc < 0)
 			failed(store, rc, e);
-	}
-	if (rc < 0) {
-		char made[65];
-		overlay_rootfs_recover(store, folder, made, &ignored);
 	}
 	return rc < 0 ? -1 : 0;
 }
@@ -149,7 +145,12 @@ int overlay_rootfs_recover(struct store *store, int folder, char chain[65], stru
 		rc = -errno;
 	if (rc == 0)
 		rc = fd_remove_tree(folder, "commit");
-	if (rc == 0 && there == 1)
+	/* All of them: an attempt to undo may have been cut short before. */
+	while (rc == 0 && there == 1) {
 		rc = fd_remove_tree(folder, next);
+		there = rc < 0 ? rc : find_next(folder, next);
+	}
+	if (rc == 0 && there < 0)
+		rc = there;
 	return rc < 0 ? failed(store, rc, e) : 0;
 }

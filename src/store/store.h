@@ -40,6 +40,9 @@
  *   4. One volume's own, on its folder: see volume.h.
  *   5. The index of containers.
  *
+ * Besides, `format` is locked while the store gets its driver (driver.c), whatever else is held; who holds
+ * it takes only the locks of staging.
+ *
  * They are flock(2) locks: they end with the last process that holds the descriptor, and
  * store_unlock() ends them for copies in forked children too. A staging folder is locked the
  * same way through its own descriptor: a child that still writes there keeps it alive.

@@ -384,6 +384,14 @@ static int set_state(int folder, struct volume *volume, enum volume_state state,
 	return rc < 0 ? err_errno(e, rc, "cannot write the record of the volume %s", volume->name) : 0;
 }
 
+static void let_go(struct volume_fill *fill)
+{
+	if (fill->folder >= 0)
+		flock(fill->folder, LOCK_UN);
+	close_fd(&fill->folder);
+	close_fd(&fill->data);
+}
+
 /* With its lock held. */
 static int prepare_fill(struct store *store, struct arena *arena, const char *name, bool wanted,
 	struct volume_fill *fill, struct err *e)
@@ -394,8 +402,6 @@ static int prepare_fill(struct store *store, struct arena *arena, const char *na
 		return -1;
 	if (volume.state == VOLUME_USED)
 		return 0;
-	if (volume_value(&volume.labels, VOLUME_ANONYMOUS))
-		fill->durable = false;
 	fill->data = open_data(store, fill->folder, name, e);
 	if (fill->data < 0)
 		return -1;
@@ -406,7 +412,7 @@ static int prepare_fill(struct store *store, struct arena *arena, const char *na
 	if (empty < 0)
 		return err_errno(e, empty, "cannot read the volume %s", name);
 	if (!wanted || !empty || volume.options.count)
-		return set_state(fill->folder, &volume, VOLUME_USED, false, e);
+		return set_state(fill->folder, &volume, VOLUME_USED, fill->durable, e);
 	/* On the disk before the first byte is: else what is half copied would look like the user's. */
 	return set_state(fill->folder, &volume, VOLUME_FILLING, fill->durable, e) < 0 ? -1 : 1;
 }
@@ -416,19 +422,19 @@ int volume_fill_begin(
 {
 	auto_arena struct arena arena = {0};
 
-	*fill = (struct volume_fill){.folder = -1, .data = -1, .durable = true};
+	*fill = (struct volume_fill){.folder = -1, .data = -1, .durable = fill->durable};
 	fill->folder = open_folder(store, name, e);
 	if (fill->folder < 0)
 		return -1;
 	while (flock(fill->folder, LOCK_EX) < 0)
 		if (errno != EINTR) {
 			int number = errno;
-			volume_fill_drop(fill);
+			let_go(fill);
 			return err_errno(e, number, "cannot lock the volume %s", name);
 		}
 	int rc = prepare_fill(store, &arena, name, wanted, fill, e);
 	if (rc <= 0)
-		volume_fill_drop(fill);
+		let_go(fill);
 	return rc;
 }
 
@@ -444,16 +450,16 @@ int volume_fill_end(struct store *store, const char *name, struct volume_fill *f
 		rc = read_record(&arena, fill->folder, name, &volume, e);
 	if (rc == 0)
 		rc = set_state(fill->folder, &volume, VOLUME_USED, fill->durable, e);
-	volume_fill_drop(fill);
+	let_go(fill);
 	return rc;
 }
 
-void volume_fill_drop(struct volume_fill *fill)
+void volume_fill_undo(struct volume_fill *fill)
 {
-	if (fill->folder >= 0)
-		flock(fill->folder, LOCK_UN);
-	close_fd(&fill->folder);
-	close_fd(&fill->data);
+	/* Half of an image's files on a disk that is full, say, would be in the way of all else. */
+	if (fill->data >= 0)
+		empty_folder(fill->data);
+	let_go(fill);
 }
 
 /* ---- removing ---- */

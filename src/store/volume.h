@@ -81,9 +81,10 @@ int volume_open_below(int data, const char *name, const char *path, struct err *
 
 /* A volume that is given to a container for the first time. */
 struct volume_fill {
-	int folder; /* its own lock; -1 where there is none to end */
+	bool durable; /* for volume_fill_begin: it outlives a crash. Else a rename that the disk has before
+			 the record's bytes would leave it damaged. */
+	int folder;   /* its own lock; -1 where there is none to end */
 	int data;
-	bool durable;
 };
 
 /* Waits until nobody else fills it. 1: it is empty and the caller is to fill fill->data, and then
@@ -92,8 +93,8 @@ int volume_fill_begin(
 	struct store *store, const char *name, bool wanted, struct volume_fill *fill, struct err *e);
 /* It holds all that it shall. */
 int volume_fill_end(struct store *store, const char *name, struct volume_fill *fill, struct err *e);
-/* Gives up: whoever is given it next begins anew. */
-void volume_fill_drop(struct volume_fill *fill);
+/* Gives up: what is there already goes, and whoever is given it next begins anew. */
+void volume_fill_undo(struct volume_fill *fill);
 
 /* Begins a removal: staging that volumes are moved to. */
 int volume_stage(struct store *store, struct store_stage *stage, struct err *e);

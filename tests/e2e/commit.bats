@@ -112,6 +112,29 @@ no_tidy() {
 	brig rm -f work >/dev/null
 }
 
+@test "a commit that fails loses nothing of what the container wrote" {
+	local call n hit
+	for call in fsync renameat; do
+		for ((n = 1, hit = 1; hit; n++)); do
+			brig run --name kept --network none base sh -c 'echo kept >/kept'
+			strace -o "$BATS_TEST_TMPDIR/trace" -e "trace=$call" -e "inject=$call:error=EIO:when=$n" \
+				"$BRIG" commit kept made:1 >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- || true
+			hit=$(grep -c INJECTED "$BATS_TEST_TMPDIR/trace") || true
+			# The next command of another container's collects what nobody needs.
+			brig run --rm --network none base true
+			assert_run 0 brig diff kept
+			assert_equal "$output" "A /kept" "after $call $n: $(cat "$BATS_TEST_TMPDIR/out")"
+			assert_run 0 brig commit kept again:1
+			assert_run 0 in_image again:1 cat /kept
+			assert_equal "$output" kept
+			assert_run 0 brig start -a kept
+			brig rm kept
+			hit=${hit#0}
+		done
+		((n > 4)) || fail "no $call was hit"
+	done
+}
+
 @test "whiteouts, opaque folders, links, attributes and modes survive" {
 	brig run --network none --name work base sh -c '
 		rm -r /data/old && mkdir /data/old && echo fresh >/data/old/fresh

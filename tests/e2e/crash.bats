@@ -355,3 +355,14 @@ without_anonymous() {
 		assert_equal "$(brig ps -a -q)" ""
 	done
 }
+
+@test "an index of containers that could not be begun is begun anew" {
+	need_tiny
+	rm -f "$BRIG_ROOT/containers/index"
+	assert_run 125 strace -o /dev/null -e trace=pwrite64 -e inject=pwrite64:error=ENOSPC:when=1 \
+		"$BRIG" create --name first tiny:1 true
+	assert_one_error "cannot write the index of containers: No space left"
+	assert_run 0 brig ps -a
+	assert_run 0 brig create --name first tiny:1 true
+	assert_run 0 brig rm first
+}

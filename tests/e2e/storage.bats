@@ -467,6 +467,37 @@ story_volume() {
 	assert_store_empty
 }
 
+# Nor do they where trees and volumes are plain folders on btrfs; what is mounted there stays.
+@test "btrfs: subvolumes in the plain folders of another driver" {
+	on btrfs
+	export BRIG_ROOT=$disk/plain
+	brig --storage-driver copy init "$(fixture busybox)/tree" >/dev/null
+	local name tree host=$disk/host
+	image=$(brig images -q)
+	brig create --name own --network none -v data:/data "$image" true
+	tree=$(echo "$BRIG_ROOT"/containers/*/rootfs)
+	for name in "$tree" "$BRIG_ROOT/volumes/data/_data"; do
+		btrfs -q subvolume create "$name/sub"
+		btrfs -q subvolume create "$name/sub/inner"
+		touch "$name/sub/inner/file"
+	done
+	assert_run 0 brig rm own
+	assert_run 0 brig volume rm data
+	assert_store_bare() { assert_equal "$(ls -A "$BRIG_ROOT/tmp" "$BRIG_ROOT/containers" | grep -E '^volume-|^[0-9a-f]{64}$')" ""; }
+	assert_store_bare
+	# The same file system, bound there.
+	mkdir "$host"
+	touch "$host/file"
+	brig volume create bound
+	mkdir "$BRIG_ROOT/volumes/bound/_data/host"
+	mount --bind "$host" "$BRIG_ROOT/volumes/bound/_data/host"
+	brig volume rm bound || true
+	assert_exists "$host/file"
+	umount "$BRIG_ROOT"/tmp/*/bound/_data/host
+	brig rmi "$image" >/dev/null
+	assert_store_bare
+}
+
 # No step costs more for a larger image: the driver calls the kernel as often for both.
 @test "btrfs: making and removing a container does not grow with the image" {
 	on btrfs

@@ -203,6 +203,16 @@ need_seeded() {
 	assert_match "$(cat "$BRIG_ROOT/volumes/half/volume.json")" '"state":"used"'
 }
 
+@test "a filling that fails leaves nothing on the disk, and the next one is whole" {
+	need_busybox
+	# The program is larger than that, and not the first of its folder.
+	(ulimit -f 1000; assert_run 125 brig run --rm --network none -v failed:/bin "$image" true)
+	assert_equal "$(ls -A "$BRIG_ROOT/volumes/failed/_data")" ""
+	assert_run 0 brig run --rm --network none -v failed:/bin "$image" sh -c 'ls /bin | wc -l'
+	assert_equal "$output" "$(ls "$(fixture busybox)/tree/bin" | wc -l)"
+	brig volume rm failed
+}
+
 @test "--volumes-from: all of them, read-only if asked" {
 	local host=$BATS_TEST_TMPDIR/host
 	mkdir "$host"

@@ -263,10 +263,11 @@ static bool image_used(void *context, const char *image, char container[65], boo
 	return used->image && !strcmp(used->image, image);
 }
 
-static bool layer_used(void *context, const char *chain)
+static bool name_layers(void *context, bool (*use)(void *marks, const char *chain), void *marks)
 {
 	struct used *used = context;
-	return used->chain && !strcmp(used->chain, chain);
+	/* The second time it is not new. */
+	return !used->chain || (use(marks, used->chain) && !use(marks, used->chain));
 }
 
 static size_t count_entries(struct place *place, enum store_folder folder)
@@ -285,7 +286,7 @@ static void test_remove(void **state)
 	struct place *place = *state;
 	struct image_removal removal;
 	struct used used = {0};
-	struct image_users users = {.context = &used, .image_used = image_used, .layer_used = layer_used};
+	struct image_users users = {.context = &used, .image_used = image_used, .name_layers = name_layers};
 	struct arena *arena = &place->arena;
 	struct err *e = &place->e;
 

@@ -127,7 +127,7 @@ static void names_are_no_paths(void **state)
 static void an_empty_fresh_one_is_filled_once(void **state)
 {
 	struct place *place = *state;
-	struct volume_fill fill;
+	struct volume_fill fill = {.durable = true};
 	struct err e = {0};
 
 	make(place, "data");
@@ -144,7 +144,7 @@ static void an_empty_fresh_one_is_filled_once(void **state)
 static void not_wanted_or_not_empty_is_used_at_once(void **state)
 {
 	struct place *place = *state;
-	struct volume_fill fill;
+	struct volume_fill fill = {.durable = true};
 	struct err e = {0};
 
 	make(place, "unwanted");
@@ -161,7 +161,7 @@ static void not_wanted_or_not_empty_is_used_at_once(void **state)
 static void what_a_killed_filling_left_is_thrown_away(void **state)
 {
 	struct place *place = *state;
-	struct volume_fill fill;
+	struct volume_fill fill = {.durable = true};
 	struct err e = {0};
 
 	make(place, "data");
@@ -178,7 +178,7 @@ static void what_a_killed_filling_left_is_thrown_away(void **state)
 	assert_int_equal(state_of(place, "data"), VOLUME_FILLING);
 	assert_int_equal(volume_fill_begin(&place->store, "data", true, &fill, &e), 1);
 	assert_int_equal(fd_open(fill.data, "partial", O_RDONLY, 0), -ENOENT);
-	volume_fill_drop(&fill);
+	volume_fill_undo(&fill);
 	/* Nor does one who wants nothing copied get to see it. */
 	assert_int_equal(volume_fill_begin(&place->store, "data", false, &fill, &e), 0);
 	assert_int_equal(state_of(place, "data"), VOLUME_USED);
@@ -187,7 +187,7 @@ static void what_a_killed_filling_left_is_thrown_away(void **state)
 static void one_that_is_being_filled_is_waited_for(void **state)
 {
 	struct place *place = *state;
-	struct volume_fill fill;
+	struct volume_fill fill = {.durable = true};
 	struct err e = {0};
 	char byte;
 	int ends[2];
@@ -198,7 +198,7 @@ static void one_that_is_being_filled_is_waited_for(void **state)
 	pid_t pid = fork();
 	if (pid == 0) {
 		/* Our copies of the lock's descriptor would hold it. */
-		struct volume_fill mine;
+		struct volume_fill mine = {.durable = true};
 		close(fill.folder);
 		close(fill.data);
 		if (write(ends[1], "x", 1) != 1)

@@ -101,12 +101,6 @@ struct store_driver {
 	int (*rootfs_below)(struct store *store, const struct driver_rootfs *rootfs, int **fds, size_t *count,
 		struct err *e);
 
-	/* Keeps the present state under a name in folder, and goes back to one. NULL: copies. */
-	int (*rootfs_snapshot)(
-		struct store *store, const struct driver_rootfs *rootfs, const char *name, struct err *e);
-	int (*rootfs_restore)(
-		struct store *store, const struct driver_rootfs *rootfs, const char *name, struct err *e);
-
 	/*
 	 * Volumes, whose folders volume.h makes, names and removes; a driver only what is in
 	 * "_data". All three are NULL where that is a plain folder.

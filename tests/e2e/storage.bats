@@ -604,6 +604,36 @@ story_killed_volume() {
 	assert_store_empty
 }
 
+# Until a commit is reported it does not either, of a container that runs or not, whatever that wrote.
+story_commit_cost() {
+	on "$1"
+	local size verb count=() tree=$BRIG_TEST_DIR/sized-$1 log=$BRIG_TEST_TMPDIR/calls
+	mkdir -p "$tree"/{bin,files}
+	cp "$(fixture busybox)/tree/bin/busybox" "$tree/bin"
+	for size in 10 2000; do
+		(cd "$tree/files" && seq "$size" | xargs touch)
+		image=$(brig init "$tree" | sed -n 's/^Created: //p')
+		brig run -d --network none --name grown "$image" /bin/busybox sh -c "
+			cd files; /bin/busybox seq $size | while read -r n; do echo >own\$n; done
+			echo >/ready; exec /bin/busybox sleep 1000" >/dev/null 3>&-
+		wait_until 60 brig exec grown /bin/busybox test -e /ready
+		for verb in running stopped; do
+			[[ $verb == running ]] || brig stop -t 0 grown >/dev/null
+			strace -f -o "$log" "$BRIG" commit grown "$verb:$size" >/dev/null
+			# All but what goes on behind.
+			count+=("$(grep -vc "^$(sed -n 's/ .*PR_SET_NAME, "brig-tidy".*//p' "$log") " "$log")")
+		done
+		brig rm -f grown >/dev/null
+		brig rmi -f $(brig images -q | sort -u) >/dev/null
+	done
+	echo "calls, running and stopped: ${count[*]:0:2} with 10 files, ${count[*]:2} with 2000"
+	((count[2] < count[0] + count[0] / 5 && count[3] < count[1] + count[1] / 5))
+	wait_until 10 settled
+	assert_store_empty
+}
+@test "btrfs: a commit does not grow with the container" { story_commit_cost btrfs; }
+@test "zfs: a commit does not grow with the container" { story_commit_cost zfs; }
+
 # --- what is refused ---------------------------------------------------------------------
 
 @test "a driver that is not there, does not fit, or is another than the store's" {

@@ -97,6 +97,27 @@ int place_find(struct arena *arena, int folder, struct place *place)
 	return *id && place_parse(arena, mounts.data, id, place) ? 0 : -ENOENT;
 }
 
+int place_open_above(struct arena *arena, const char *path, const char **nearest)
+{
+	char *shown = arena_strdup(arena, path), *slash;
+	int fd;
+
+	while ((fd = fd_open(AT_FDCWD, shown, O_PATH, 0)) == -ENOENT && (slash = strrchr(shown, '/')) &&
+		shown[1])
+		slash[slash == shown] = '\0';
+	if (nearest)
+		*nearest = shown;
+	return fd;
+}
+
+const char *place_type(struct arena *arena, const char *path)
+{
+	struct place place;
+	auto_close int fd = place_open_above(arena, path, NULL);
+
+	return fd >= 0 && place_find(arena, fd, &place) == 0 ? place.type : "";
+}
+
 /* The mount command. */
 
 /* Quoted for a shell where that needs it. */

@@ -34,6 +34,11 @@ struct place {
 
 /* Where the open folder lies: 0, or -errno. */
 int place_find(struct arena *arena, int folder, struct place *place);
+/* Opens (O_PATH) a path or, as long as that is not there, the nearest folder above. A descriptor or
+ * -errno; *nearest, which may be NULL, is what was opened. */
+int place_open_above(struct arena *arena, const char *path, const char **nearest);
+/* What kind of file system that lies on: "ext4", "fuse.zfs"; "" where it cannot be said. */
+const char *place_type(struct arena *arena, const char *path);
 /* The line of a mount, by its id in digits, in the text of a mountinfo file; false where it
  * is not there or not whole. */
 bool place_parse(struct arena *arena, const char *text, const char *id, struct place *place);

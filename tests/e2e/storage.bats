@@ -362,14 +362,14 @@ story_unmounted() {
 @test "zfs: without its programs or its daemon" {
 	[[ -z ${BRIG_TEST_ZFS:-} ]] || skip "the given pool stays"
 	on zfs
-	printf '[storage]\nzfs_dataset = -o\n' >"$BRIG_TEST_TMPDIR/conf"
-	assert_run 1 brig --root "$BRIG_TEST_TMPDIR/other" --config "$BRIG_TEST_TMPDIR/conf" init "$(fixture busybox)/tree"
+	printf '[storage]\nzfs_dataset = -o\n' >"$BATS_TEST_TMPDIR/conf"
+	assert_run 1 brig --root "$BATS_TEST_TMPDIR/other" --config "$BATS_TEST_TMPDIR/conf" init "$(fixture busybox)/tree"
 	assert_one_error "cannot be the name of a dataset"
-	printf '[storage]\nzfs_dataset = nowhere/x\n' >"$BRIG_TEST_TMPDIR/conf"
-	assert_run 1 brig --root "$BRIG_TEST_TMPDIR/other" --config "$BRIG_TEST_TMPDIR/conf" init "$(fixture busybox)/tree"
+	printf '[storage]\nzfs_dataset = nowhere/x\n' >"$BATS_TEST_TMPDIR/conf"
+	assert_run 1 brig --root "$BATS_TEST_TMPDIR/other" --config "$BATS_TEST_TMPDIR/conf" init "$(fixture busybox)/tree"
 	assert_one_error "nowhere"
-	refute_exists "$BRIG_TEST_TMPDIR/other/driver"
-	assert_run 1 brig --root "$BRIG_TEST_TMPDIR/other" --storage-driver zfs --config /dev/null init "$(fixture busybox)/tree"
+	refute_exists "$BATS_TEST_TMPDIR/other/driver"
+	assert_run 1 brig --root "$BATS_TEST_TMPDIR/other" --storage-driver zfs --config /dev/null init "$(fixture busybox)/tree"
 	assert_one_error "is not on ZFS"
 }
 
@@ -445,9 +445,9 @@ story_volume() {
 	# A volume that is there and mounted costs no program: one for the container, one for its end.
 	assert_run 0 brig run --rm --network none -v kept:/v "$image" sh -c 'echo kept >/v/f'
 	assert_equal "$(cat "$data/f")" kept
-	strace -f -e trace=execve -o "$BRIG_TEST_TMPDIR/with" "$BRIG" run --network none -v kept:/v "$image" cat /v/f
-	strace -f -e trace=execve -o "$BRIG_TEST_TMPDIR/without" "$BRIG" run --network none "$image" true
-	assert_equal "$(grep -c '"zfs"' "$BRIG_TEST_TMPDIR/with")" "$(grep -c '"zfs"' "$BRIG_TEST_TMPDIR/without")"
+	strace -f -e trace=execve -o "$BATS_TEST_TMPDIR/with" "$BRIG" run --network none -v kept:/v "$image" cat /v/f
+	strace -f -e trace=execve -o "$BATS_TEST_TMPDIR/without" "$BRIG" run --network none "$image" true
+	assert_equal "$(grep -c '"zfs"' "$BATS_TEST_TMPDIR/with")" "$(grep -c '"zfs"' "$BATS_TEST_TMPDIR/without")"
 	brig_clean
 	# As after a boot.
 	umount "$data"
@@ -593,10 +593,10 @@ story_killed_volume() {
 		(cd "$tree/files" && seq "$size" | xargs touch)
 		image=$(brig init "$tree" | sed -n 's/^Created: //p')
 		brig run --rm "$image" true
-		strace -f -c -o "$BRIG_TEST_TMPDIR/calls" "$BRIG" run --network none "$image" true
-		brig ps -aq >"$BRIG_TEST_TMPDIR/id"
-		strace -f -c -o "$BRIG_TEST_TMPDIR/calls2" "$BRIG" rm $(cat "$BRIG_TEST_TMPDIR/id")
-		count+=("$(cat "$BRIG_TEST_TMPDIR"/calls{,2} | awk '$NF == "total" { n += $4 } END { print n }')")
+		strace -f -c -o "$BATS_TEST_TMPDIR/calls" "$BRIG" run --network none "$image" true
+		brig ps -aq >"$BATS_TEST_TMPDIR/id"
+		strace -f -c -o "$BATS_TEST_TMPDIR/calls2" "$BRIG" rm $(cat "$BATS_TEST_TMPDIR/id")
+		count+=("$(cat "$BATS_TEST_TMPDIR"/calls{,2} | awk '$NF == "total" { n += $4 } END { print n }')")
 		brig rmi -f "$image" >/dev/null
 	done
 	((count[1] < count[0] + count[0] / 5)) || fail "${count[0]} calls with 10 files, ${count[1]} with 5000"
@@ -607,7 +607,7 @@ story_killed_volume() {
 # Until a commit is reported it does not either, of a container that runs or not, whatever that wrote.
 story_commit_cost() {
 	on "$1"
-	local size verb count=() tree=$BRIG_TEST_DIR/sized-$1 log=$BRIG_TEST_TMPDIR/calls
+	local size verb count=() tree=$BRIG_TEST_DIR/sized-$1 log=$BATS_TEST_TMPDIR/calls
 	mkdir -p "$tree"/{bin,files}
 	cp "$(fixture busybox)/tree/bin/busybox" "$tree/bin"
 	for size in 10 2000; do
@@ -642,8 +642,8 @@ story_commit_cost() {
 	assert_run 1 brig --storage-driver zip images
 	assert_one_error 'no storage driver "zip"'
 	assert_match "$errors" "btrfs, .*overlay and copy"
-	printf '[storage]\ndriver = zip\n' >"$BRIG_TEST_TMPDIR/conf"
-	assert_run 1 brig --config "$BRIG_TEST_TMPDIR/conf" images
+	printf '[storage]\ndriver = zip\n' >"$BATS_TEST_TMPDIR/conf"
+	assert_run 1 brig --config "$BATS_TEST_TMPDIR/conf" images
 	assert_one_error 'no storage driver "zip"'
 
 	assert_run 1 brig --storage-driver btrfs init "$(fixture busybox)/tree"

@@ -164,6 +164,10 @@ int store_open(struct store *store, const char *path, int flags, struct err *e)
 
 	int root = fd_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
 	if (root == -ENOENT) {
+		if (place_check(path, -1, e) < 0) {
+			store_close(store);
+			return -1;
+		}
 		if (!store->writable)
 			return 0;
 		/* Its parents are everybody's, as mkdir -p makes them; the root itself is not. */

@@ -2,6 +2,7 @@
 #include "base/kernel.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -60,6 +61,21 @@ int kernel_fsmount(int fs, unsigned flags, unsigned attributes)
 int kernel_open_tree(int dir, const char *path, unsigned flags)
 {
 	return (int)result(syscall(SYS_open_tree, dir, path, flags));
+}
+
+int kernel_is_mount_point(int folder, const char *name)
+{
+	enum { DONT_SYNC = 0x4000, MOUNT_ROOT = 0x2000 };
+	/* struct statx; musl has it since 1.2.5 only. */
+	struct {
+		uint32_t mask, block_size;
+		uint64_t attributes;
+		uint64_t rest[30];
+	} found = {0};
+	long rc = result(syscall(
+		SYS_statx, folder, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | DONT_SYNC, 0, &found));
+
+	return rc < 0 ? (int)rc : (found.attributes & MOUNT_ROOT) != 0;
 }
 
 int kernel_move_mount(int from, const char *from_path, int to, const char *to_path, unsigned flags)

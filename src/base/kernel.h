@@ -64,6 +64,8 @@ int kernel_fsmount(int fs, unsigned flags, unsigned attributes);
 int kernel_open_tree(int dir, const char *path, unsigned flags);
 int kernel_move_mount(int from, const char *from_path, int to, const char *to_path, unsigned flags);
 int kernel_mount_setattr(int dir, const char *path, unsigned flags, const struct kernel_mount_attr *attr);
+/* Whether something is mounted on name in folder, which is not followed: 1, 0, -errno. */
+int kernel_is_mount_point(int folder, const char *name);
 int kernel_pivot_root(const char *new_root, const char *put_old);
 
 /* clone3(2) */

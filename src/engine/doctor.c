@@ -24,15 +24,12 @@
 #include "net/net.h"
 #include "registry/client.h"
 #include "runtime/cgroup.h"
+#include "store/driver.h"
+#include "store/place.h"
+#include "store/store.h"
 
 #define BRIDGE  "bridge0"
 #define ROOMY   (INT64_C(1) << 30) /* free bytes below which pulls soon fail */
-#define NFS     0x6969
-#define CIFS    0xff534d42
-#define SMB2    0xfe534d42
-#define FUSE    0x65735546
-#define PLAN_9  0x01021997
-#define RAMFS   0x858458f6
 #define SHOCKER "/var/lib/shocker.img"
 #define BOCKER  "/var/lib/bocker.img"
 
@@ -218,73 +215,33 @@ static void look_helper(struct engine *engine, struct doctor_finding *f)
 	advise(f, "install brig as a whole: make install");
 }
 
-static const char *type_name(unsigned long type)
+static bool is_in_memory(const char *type)
 {
-	static const struct {
-		unsigned long type;
-		const char *name;
-	} rows[] = {
-		{KERNEL_EXT4_MAGIC, "ext4"},
-		{KERNEL_XFS_MAGIC, "xfs"},
-		{KERNEL_BTRFS_MAGIC, "btrfs"},
-		{KERNEL_ZFS_MAGIC, "zfs"},
-		{KERNEL_OVERLAYFS_MAGIC, "overlay"},
-		{KERNEL_TMPFS_MAGIC, "tmpfs"},
-		{RAMFS, "ramfs"},
-		{NFS, "NFS"},
-		{CIFS, "CIFS"},
-		{SMB2, "SMB"},
-		{PLAN_9, "9p"},
-		{FUSE, "FUSE"},
-	};
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		if (rows[i].type == type)
-			return rows[i].name;
-	return "an unknown type";
-}
-
-/* The place itself or, as long as it is not there, the nearest folder above. */
-static int look_above(const char *path, char nearest[4096])
-{
-	struct stat st;
-
-	snprintf(nearest, 4096, "%s", path);
-	while (stat(nearest, &st) < 0) {
-		char *slash = strrchr(nearest, '/');
-		if (errno != ENOENT || !slash)
-			return -errno;
-		slash[slash == nearest] = '\0';
-	}
-	return 0;
-}
-
-static bool is_remote(unsigned long type)
-{
-	return type == NFS || type == CIFS || type == SMB2 || type == PLAN_9;
+	return !strcmp(type, "tmpfs") || !strcmp(type, "ramfs");
 }
 
 static void look_data_root(struct engine *engine, struct doctor_finding *f)
 {
-	char nearest[4096], size[TABLE_QUANTITY];
+	const char *nearest, *type = place_type(engine->arena, engine->data_root);
+	char size[TABLE_QUANTITY];
 	struct statvfs room;
-	struct statfs fs;
-	int rc = look_above(engine->data_root, nearest);
+	auto_close int place = place_open_above(engine->arena, engine->data_root, &nearest);
 
-	if (rc < 0 || statfs(nearest, &fs) < 0 || statvfs(nearest, &room) < 0) {
+	if (place < 0 || fstatvfs(place, &room) < 0) {
 		found(f, DOCTOR_BAD, "%.200s cannot be looked at: %s", engine->data_root,
-			strerror(rc < 0 ? -rc : errno));
+			strerror(place < 0 ? -place : errno));
 		advise(f, "choose another folder with --root, or in brig.conf");
 		return;
 	}
-	unsigned long type = (unsigned long)fs.f_type;
+	const char *remote = place_remote(place);
 	int64_t left = (int64_t)room.f_bavail * (int64_t)room.f_frsize;
 	if (room.f_flag & ST_RDONLY) {
 		found(f, DOCTOR_BAD, "%.200s is on a file system that is mounted read-only",
 			engine->data_root);
 		advise(f, "mount -o remount,rw %.200s, or choose another folder with --root", nearest);
-	} else if (is_remote(type)) {
+	} else if (remote) {
 		found(f, DOCTOR_BAD, "%.200s is on another machine (%s), which cannot hold a store",
-			engine->data_root, type_name(type));
+			engine->data_root, remote);
 		advise(f, "choose a folder on a disk of this host with --root, or in brig.conf");
 	} else if (faccessat(AT_FDCWD, nearest, W_OK | X_OK, AT_EACCESS) < 0) {
 		found(f, DOCTOR_BAD, "%.200s cannot be written", engine->data_root);
@@ -292,42 +249,68 @@ static void look_data_root(struct engine *engine, struct doctor_finding *f)
 	} else if (left < ROOMY) {
 		found(f, DOCTOR_NOTE, "%.200s has %s left", engine->data_root, table_size(size, left));
 		advise(f, "brig rmi what is not needed, or choose a bigger disk with --root");
-	} else if (type == KERNEL_TMPFS_MAGIC || type == RAMFS) {
+	} else if (is_in_memory(type)) {
 		found(f, DOCTOR_NOTE, "%.200s is in memory, and gone when the host goes down",
 			engine->data_root);
 		advise(f, "choose a folder on a disk with --root");
 	} else {
-		found(f, DOCTOR_OK, "%.200s on %s, %s left", engine->data_root, type_name(type),
-			table_size(size, left));
+		found(f, DOCTOR_OK, "%.200s on %s, %s left", engine->data_root, type, table_size(size, left));
 	}
 }
 
 static void look_run_root(struct engine *engine, struct doctor_finding *f)
 {
-	char nearest[4096];
-	struct statfs fs;
-	int rc = look_above(engine->run_root, nearest);
+	const char *nearest, *type = place_type(engine->arena, engine->run_root);
+	auto_close int place = place_open_above(engine->arena, engine->run_root, &nearest);
 
-	if (rc < 0 || statfs(nearest, &fs) < 0) {
-		found(f, DOCTOR_BAD, "%.200s cannot be looked at: %s", engine->run_root,
-			strerror(rc < 0 ? -rc : errno));
+	if (place < 0) {
+		found(f, DOCTOR_BAD, "%.200s cannot be looked at: %s", engine->run_root, strerror(-place));
 		advise(f, "choose another folder with --run-root, or in brig.conf");
 	} else if (faccessat(AT_FDCWD, nearest, W_OK | X_OK, AT_EACCESS) < 0) {
 		found(f, DOCTOR_BAD, "%.200s cannot be written", engine->run_root);
 		advise(f, "choose a folder of your own with --run-root");
-	} else if ((unsigned long)fs.f_type != KERNEL_TMPFS_MAGIC && (unsigned long)fs.f_type != RAMFS) {
+	} else if (!is_in_memory(type)) {
 		found(f, DOCTOR_NOTE,
 			"%.200s is not on a tmpfs: what it holds outlives the host's going down",
 			engine->run_root);
 		advise(f, "choose a folder on a tmpfs with --run-root, or in brig.conf");
 	} else {
-		found(f, DOCTOR_OK, "%.200s on %s", engine->run_root, type_name((unsigned long)fs.f_type));
+		found(f, DOCTOR_OK, "%.200s on %s", engine->run_root, type);
 	}
+}
+
+/* Which driver the store has or would get, by the driver's own account. */
+static int explain(struct engine *engine, struct driver_choice *choice, struct err *e)
+{
+	struct store store = {0};
+
+	if (store_open(&store, engine->data_root, 0, e) < 0)
+		return -1;
+	store.dataset = engine->config->zfs_dataset;
+	int rc = driver_explain(&store, engine->config->driver, choice, e);
+	store_close(&store);
+	return rc;
+}
+
+static void look_storage(struct engine *engine, struct doctor_finding *f)
+{
+	struct driver_choice choice;
+	struct err e;
+
+	if (explain(engine, &choice, &e) < 0) {
+		found(f, DOCTOR_BAD, "%.300s", e.what);
+		advise(f, "%.300s", *e.hint ? e.hint : "choose another folder with --root, or in brig.conf");
+		return;
+	}
+	found(f, DOCTOR_OK, "%s%s: %s", choice.recorded ? "" : "a new store gets ", choice.driver->name,
+		choice.why);
 }
 
 static void look_overlay(struct engine *engine, struct doctor_finding *f)
 {
 	auto_buf struct buf text = {0};
+	struct driver_choice choice;
+	struct err ignored;
 	/* Opening it loads the module. */
 	auto_close int fd = kernel_fsopen("overlay", KERNEL_FSOPEN_CLOEXEC);
 	bool there = fd >= 0 || (fd_read_file(AT_FDCWD, "/proc/filesystems", 1 << 16, &text) == 0 &&
@@ -335,12 +318,13 @@ static void look_overlay(struct engine *engine, struct doctor_finding *f)
 
 	if (there) {
 		found(f, DOCTOR_OK, "layers can be put together");
-		return;
+	} else if (explain(engine, &choice, &ignored) == 0 && strcmp(choice.driver->name, "overlay") != 0) {
+		found(f, DOCTOR_OK, "this kernel has none, and the store has %s", choice.driver->name);
+	} else {
+		found(f, DOCTOR_NOTE,
+			"this kernel has no overlay file system: every container is a copy of its image");
+		advise(f, "modprobe overlay, or put the data root on btrfs or ZFS");
 	}
-	found(f, DOCTOR_NOTE,
-		"this kernel has no overlay file system: every container is a copy of its image, "
-		"unless the data root is on btrfs or ZFS");
-	advise(f, "modprobe overlay, or put the data root on btrfs or ZFS");
 }
 
 /* ---- the network ---- */
@@ -538,6 +522,7 @@ const struct doctor_check doctor_checks[] = {
 	{"cgroups", "which control groups there are", look_cgroups, NULL},
 	{"helper", "that brig-net is found", look_helper, NULL},
 	{"data-root", "where images and containers are kept, and on what", look_data_root, NULL},
+	{"storage", "which storage driver they have there, and why", look_storage, NULL},
 	{"run-root", "where the state of what runs is kept", look_run_root, NULL},
 	{"ip_forward", "that IP forwarding is on", look_forwarding, doctor_switch_on_forwarding},
 	{"firewall", "that packets of a bridge are let through and get the host's address", look_firewall,

@@ -16,6 +16,7 @@
 #include "engine/control.h"
 #include "store/driver.h"
 #include "store/image.h"
+#include "store/place.h"
 
 static void count_containers(struct engine *engine, struct engine_info *info)
 {
@@ -36,30 +37,6 @@ static void count_containers(struct engine *engine, struct engine_info *info)
 		else
 			info->running++;
 	}
-}
-
-static const char *file_system_of(const char *path)
-{
-	static const struct {
-		long magic;
-		const char *name;
-	} rows[] = {
-		{KERNEL_EXT4_MAGIC, "ext4"},
-		{KERNEL_XFS_MAGIC, "xfs"},
-		{KERNEL_BTRFS_MAGIC, "btrfs"},
-		{KERNEL_ZFS_MAGIC, "zfs"},
-		{KERNEL_OVERLAYFS_MAGIC, "overlay"},
-		{KERNEL_TMPFS_MAGIC, "tmpfs"},
-	};
-	struct statfs where;
-
-	if (statfs(path, &where) < 0)
-		return "";
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		if ((long)where.f_type == rows[i].magic)
-			return rows[i].name;
-	}
-	return "";
 }
 
 static void find_cgroup(struct engine_info *info)
@@ -132,7 +109,7 @@ int engine_info(struct engine *engine, struct engine_info *info, struct err *e)
 	info->driver = choice.driver->name;
 	info->driver_why = arena_strdup(arena, choice.why);
 	info->driver_recorded = choice.recorded;
-	info->file_system = file_system_of(engine->data_root);
+	info->file_system = place_type(arena, engine->data_root);
 	find_cgroup(info);
 	uname(&host);
 	info->kernel = arena_strdup(arena, host.release);

@@ -504,7 +504,7 @@ __attribute__((noinline)) static void finish(struct monitor *monitor, int exit_c
 	}
 	log_trace("monitor", "exit %d reported", exit_code);
 	launch_down(&monitor->launch);
-	volume_stage_drop(&monitor->engine->store, &taken);
+	volume_stage_drop(&monitor->engine->store, &taken, &ignored);
 	if (remove) {
 		container_remove_finish(containers, monitor->container, &ignored);
 	} else {

@@ -199,7 +199,8 @@ static struct choice choose(struct arena *arena, const struct home *home, const 
 	}
 	if (home->pool && find_mount(arena, NULL, home->pool, &mounted))
 		return (struct choice){mounted.point, "zfs",
-			arena_printf(arena, "zpool import %s; zfs mount -O %s", home->pool, home->pool)};
+			arena_printf(arena, "zpool import %s; zfs mount %s%s", home->pool,
+				strcmp(mounted.type, "zfs") ? "" : "-O ", home->pool)};
 	return (struct choice){usual, "", ""};
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/auto.h"
 #include "base/kernel.h"
+#include "base/log.h"
 #include "base/time.h"
 #include "engine/control.h"
 #include "engine/volumes.h"
@@ -167,10 +168,13 @@ int engine_volume_inspect(
 	struct engine *engine, const char *name, struct json_writer *w, const char *key, struct err *e)
 {
 	struct volume volume;
+	struct err ignored;
 	char time[TIME_TEXT];
 
 	if (volume_read(&engine->store, engine->arena, name, &volume, e) < 0)
 		return -1;
+	/* Its place is shown, so it shall be there: a dataset may not be mounted since the last boot. */
+	auto_close int data = volume_open(&engine->store, name, &ignored);
 	/* docker's has no decimals. */
 	time_format(time, volume.created - volume.created % TIME_SECOND);
 	json_begin_object(w, key);
@@ -215,24 +219,28 @@ int engine_volume_remove(struct engine *engine, const char *name, struct err *e)
 	struct store *store = &engine->store;
 	struct volumes_usage usage;
 	struct store_stage stage;
+	struct volume ignored;
+	struct err why;
 
 	if (store_lock_volumes(store, STORE_EXCLUSIVE, e) < 0)
 		return -1;
 	volumes_usage(engine, &arena, SIZE_MAX, &usage);
 	int rc = volume_stage(store, &stage, e);
 	/* One that is not there is that, whoever names it. */
-	auto_close int there = rc < 0 ? -1 : volume_open(store, name, e);
-	if (rc == 0 && there < 0 && e->kind == ERR_NOT_FOUND)
+	if (rc == 0 && volume_read(store, &arena, name, &ignored, e) < 0 && e->kind == ERR_NOT_FOUND)
 		rc = -1;
 	if (rc == 0)
 		rc = in_use(engine, &usage, name, e);
-	close_fd(&there);
 	if (rc == 0)
 		rc = volume_take(store, name, &stage, e);
 	if (rc == 0 && store_sync_folder(store->folders[STORE_VOLUMES]) < 0)
 		rc = err_set(e, ERR_SYSTEM, 0, "cannot write the removal of the volume %s to the disk", name);
 	store_unlock_volumes(store);
-	volume_stage_drop(store, &stage);
+	if (volume_stage_drop(store, &stage, &why) < 0 && rc == 0) {
+		rc = err_set(e, why.kind, 0, "the volume %s is removed, but not yet what it held: %s", name,
+			why.what);
+		return err_hint(e, "brig volume prune, and other commands, try again");
+	}
 	store_sweep(store);
 	return rc;
 }
@@ -244,6 +252,7 @@ int engine_volume_prune(struct engine *engine, bool (*fits)(void *context, const
 	struct volumes_usage usage;
 	struct store_stage stage = {.fd = -1};
 	struct volume *volumes;
+	struct err why;
 	size_t count;
 
 	*result = (struct volume_prune){0};
@@ -261,7 +270,6 @@ int engine_volume_prune(struct engine *engine, bool (*fits)(void *context, const
 			!fits(context, &volumes[i]))
 			continue;
 		int64_t size = volume_size(store, volumes[i].name);
-		struct err why;
 		if (volume_take(store, volumes[i].name, &stage, &why) < 0)
 			continue; /* something is mounted on it: it is in use after all */
 		result->size += size;
@@ -270,7 +278,8 @@ int engine_volume_prune(struct engine *engine, bool (*fits)(void *context, const
 	if (result->names.count && store_sync_folder(store->folders[STORE_VOLUMES]) < 0)
 		rc = err_set(e, ERR_SYSTEM, 0, "cannot write the removal of volumes to the disk");
 	store_unlock_volumes(store);
-	volume_stage_drop(store, &stage);
+	if (volume_stage_drop(store, &stage, &why) < 0)
+		log_warning("what volumes held is not all removed yet: %s", why.what);
 	store_sweep(store);
 	return rc;
 }

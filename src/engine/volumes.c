@@ -258,7 +258,7 @@ static void unmake(struct engine *engine, const struct container *container,
 		for (size_t i = 0; i < config->mounts_count; i++)
 			if (made[i] && !volumes_users(&usage, config->mounts[i].name) && !usage.unreadable)
 				volume_take(&engine->store, config->mounts[i].name, &stage, &ignored);
-		volume_stage_drop(&engine->store, &stage);
+		volume_stage_drop(&engine->store, &stage, &ignored);
 	}
 	store_unlock_volumes(&engine->store);
 }
@@ -420,6 +420,7 @@ void volumes_take(struct engine *engine, const struct container *container, stru
 int container_discard(struct engine *engine, struct container *container, bool volumes, struct err *e)
 {
 	struct store_stage stage = {.fd = -1};
+	struct err ignored;
 
 	volumes = volumes && container->record.identity.flags & CONTAINER_VOLUMES;
 	if (volumes)
@@ -428,7 +429,7 @@ int container_discard(struct engine *engine, struct container *container, bool v
 		return -1;
 	if (volumes) {
 		volumes_take(engine, container, &stage);
-		volume_stage_drop(&engine->store, &stage);
+		volume_stage_drop(&engine->store, &stage, &ignored);
 	}
 	return container_remove_finish(&engine->containers, container, e);
 }

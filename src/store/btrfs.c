@@ -381,7 +381,7 @@ static int btrfs_rootfs_commit(
 	return 0;
 }
 
-static int btrfs_volume_create(struct store *store, int folder, struct err *e)
+static int btrfs_volume_create(struct store *store, int folder, const char *name, struct err *e)
 {
 	return make_tree(store, NULL, folder, "_data", e);
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
-#include <sys/vfs.h>
 
 #include "base/arena.h"
 #include "base/auto.h"
@@ -196,28 +195,23 @@ void driver_close(struct store *store)
 static const struct store_driver *guess(struct store *store, const char **why)
 {
 	static const struct {
-		unsigned magic;
+		const char *type;
 		const struct store_driver *driver;
 		const char *why;
 	} rows[] = {
-		{KERNEL_BTRFS_MAGIC, &driver_btrfs, "it lies on btrfs"},
-		{KERNEL_ZFS_MAGIC, &driver_zfs, "it lies on ZFS"},
+		{"btrfs", &driver_btrfs, "it lies on btrfs"},
+		{"zfs", &driver_zfs, "it lies on ZFS"},
+		{"fuse.zfs", &driver_zfs, "it lies on ZFS"},
 	};
-	struct statfs where;
+	auto_arena struct arena arena = {0};
+
 	if (store->dataset) {
 		*why = "brig.conf names a dataset";
 		return &driver_zfs;
 	}
-	/* Where there is no folder yet, the one that it will be made in. */
-	auto_free char *path = strdup(store->path);
-	while (path && statfs(path, &where) < 0) {
-		char *slash = strrchr(path, '/');
-		if (!slash || !path[1])
-			break;
-		slash[slash == path] = '\0';
-	}
+	const char *type = place_type(&arena, store->path);
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		if (path && statfs(path, &where) == 0 && (unsigned)where.f_type == rows[i].magic) {
+		if (!strcmp(type, rows[i].type)) {
 			*why = rows[i].why;
 			return rows[i].driver;
 		}

@@ -101,25 +101,22 @@ struct store_driver {
 	int (*rootfs_below)(struct store *store, const struct driver_rootfs *rootfs, int **fds, size_t *count,
 		struct err *e);
 
-	/* Keeps the present state under a name in folder, and goes back to one. NULL: copies. */
-	int (*rootfs_snapshot)(
-		struct store *store, const struct driver_rootfs *rootfs, const char *name, struct err *e);
-	int (*rootfs_restore)(
-		struct store *store, const struct driver_rootfs *rootfs, const char *name, struct err *e);
-
 	/*
 	 * Volumes, whose folders volume.h makes, names and removes; a driver only what is in
-	 * "_data". All three are NULL where that is a plain folder.
+	 * "_data". All are NULL where that is a plain folder, and a driver takes that for a volume
+	 * too: one with options of its own has nothing else.
 	 *
 	 * Makes "_data" in folder (a subvolume, a dataset), empty, of root's and mode 0755. The
-	 * folder is in staging still and is renamed afterwards with what is in it, so what the
-	 * driver remembers of it must not be its path. With folder's volume.json lost, "_data" is all
-	 * that is known of the volume.
+	 * folder is in staging still and becomes volumes/NAME afterwards with what is in it. With
+	 * folder's volume.json lost, "_data" is all that is known of the volume.
 	 */
-	int (*volume_create)(struct store *store, int folder, struct err *e);
+	int (*volume_create)(struct store *store, int folder, const char *name, struct err *e);
 	/* "_data" is about to be opened: what has to be mounted for that (after a reboot) is.
 	 * NULL: nothing has to. */
 	int (*volume_open)(struct store *store, int folder, struct err *e);
+	/* The volume is about to lose its name: what volume_open mounted goes, or ERR_CONFLICT where
+	 * somebody on the host is in it. NULL: nothing has to. */
+	int (*volume_release)(struct store *store, int folder, struct err *e);
 	/* Removes "_data" from folder, which lies in staging by now; one that is not there, or
 	 * was only half made when its maker was killed, is success. */
 	int (*volume_remove)(struct store *store, int folder, struct err *e);

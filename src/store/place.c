@@ -97,6 +97,27 @@ int place_find(struct arena *arena, int folder, struct place *place)
 	return *id && place_parse(arena, mounts.data, id, place) ? 0 : -ENOENT;
 }
 
+int place_open_above(struct arena *arena, const char *path, const char **nearest)
+{
+	char *shown = arena_strdup(arena, path), *slash;
+	int fd;
+
+	while ((fd = fd_open(AT_FDCWD, shown, O_PATH, 0)) == -ENOENT && (slash = strrchr(shown, '/')) &&
+		shown[1])
+		slash[slash == shown] = '\0';
+	if (nearest)
+		*nearest = shown;
+	return fd;
+}
+
+const char *place_type(struct arena *arena, const char *path)
+{
+	struct place place;
+	auto_close int fd = place_open_above(arena, path, NULL);
+
+	return fd >= 0 && place_find(arena, fd, &place) == 0 ? place.type : "";
+}
+
 /* The mount command. */
 
 /* Quoted for a shell where that needs it. */
@@ -162,16 +183,22 @@ const char *place_mount_command(struct arena *arena, const struct place *place)
 
 /* The note. */
 
+/* Whether path is the mount point or below it, by its words. */
+static bool is_below(const char *path, const char *point)
+{
+	size_t length = strlen(point);
+
+	return !strncmp(path, point, length) && (!path[length] || path[length] == '/');
+}
+
 /* Below the mount: the folder at path, made where it is missing. -errno. */
 static int open_hidden(struct arena *arena, const struct place *place, const char *path, int root)
 {
-	size_t length = strlen(place->mount_point);
 	const char *slash = strrchr(place->mount_point, '/');
 	struct stat hidden, shown;
 
 	/* The first file system has none above it; a path through links is not looked into. */
-	if (!slash || length < 2 || strncmp(path, place->mount_point, length) != 0 ||
-		(path[length] && path[length] != '/'))
+	if (!slash || !slash[1] || !is_below(path, place->mount_point))
 		return -ENOENT;
 	const char *above = slash == place->mount_point ? "/"
 							: arena_memdup(arena, place->mount_point,
@@ -188,34 +215,55 @@ static int open_hidden(struct arena *arena, const struct place *place, const cha
 	/* A mount of a folder upon itself hides nothing. */
 	if (hidden.st_dev == shown.st_dev)
 		return -EXDEV;
-	const char *rest = path + length + strspn(path + length, "/");
+	const char *rest = path + strlen(place->mount_point);
+	rest += strspn(rest, "/");
 	if (!*rest)
 		return steal_fd(&point);
 	return fd_open_dir_made(point, rest, 0700);
+}
+
+/* For a mount point, or another folder, of that path: the folder that it is in, open (-errno), and the note's
+ * name there. */
+static int open_beside(struct arena *arena, const char *path, const char **name, const char **note)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash || !slash[1])
+		return -ENOENT;
+	*name = arena_strdup(arena, slash + 1);
+	*note = arena_printf(arena, ".%s." PLACE_NOTE, *name);
+	const char *above = slash == path ? "/" : arena_memdup(arena, path, (size_t)(slash - path));
+	return fd_open(AT_FDCWD, above, O_RDONLY | O_DIRECTORY, 0);
 }
 
 void place_mark(const char *path, int root)
 {
 	auto_arena struct arena arena = {0};
 	auto_buf struct buf text = {0};
+	const char *name, *note = PLACE_NOTE;
 	struct place place;
 
 	if (place_find(&arena, root, &place) < 0)
 		return;
-	auto_close int hidden = open_hidden(&arena, &place, path, root);
-	if (hidden < 0)
+	bool beside = !strcmp(place.type, "fuse.zfs");
+	if (beside && !is_below(path, place.mount_point))
+		return;
+	auto_close int folder = beside ? open_beside(&arena, place.mount_point, &name, &note)
+				       : open_hidden(&arena, &place, path, root);
+	if (folder < 0)
 		return;
 	buf_printf(&text,
 		"%s%s\nmounts it. If it is gone for good, remove this file, and brig makes a new store "
-		"here.\n",
-		note_title, place_mount_command(&arena, &place));
-	fd_replace(hidden, PLACE_NOTE, text.data, text.length, 0600, true);
+		"%s.\n",
+		note_title, place_mount_command(&arena, &place), beside ? "there" : "here");
+	fd_replace(folder, note, text.data, text.length, 0600, true);
 }
 
-int place_check(const char *path, int root, struct err *e)
+/* -1 with e where a note of ours has this name. */
+static int read_note(const char *path, int folder, const char *name, struct err *e)
 {
 	auto_buf struct buf text = {0};
-	auto_close int fd = fd_open(root, PLACE_NOTE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	auto_close int fd = fd_open(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	char command[300];
 	struct stat st;
 
@@ -227,10 +275,27 @@ int place_check(const char *path, int root, struct err *e)
 	err_set(e, ERR_NOT_FOUND, 0, "the store %s is not there: its file system is not mounted", path);
 	if (fd_slurp(fd, NOTE_LIMIT, &text) < 0 || !text.data ||
 		strncmp(text.data, note_title, sizeof note_title - 1) != 0)
-		return err_hint(e, "%s/" PLACE_NOTE " may say more", path);
+		return err_hint(e, "%s may say more", name);
 	char *line = text.data + sizeof note_title - 1;
 	line[strcspn(line, "\n")] = '\0';
 	return err_hint(e, "mount it: %s", err_sanitize(command, sizeof command, line));
+}
+
+int place_check(const char *path, int root, struct err *e)
+{
+	auto_arena struct arena arena = {0};
+	char *at = arena_strdup(&arena, path);
+	const char *name, *note;
+
+	if (root >= 0 && read_note(path, root, PLACE_NOTE, e) < 0)
+		return -1;
+	for (char *slash; (slash = strrchr(at, '/')); *slash = '\0') {
+		auto_close int folder = open_beside(&arena, at, &name, &note);
+		if (folder >= 0 && kernel_is_mount_point(folder, name) != 1 &&
+			read_note(path, folder, note, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 const char *place_remote(int folder)

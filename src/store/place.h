@@ -11,6 +11,10 @@
  * The hidden folder is reached by a copy of the mount above it, without what is mounted on
  * that: open_tree(2), not recursive. Where that cannot be had (an ordinary user, a read-only file system
  * above) there is no note.
+ *
+ * zfs-fuse mounts over nothing but an empty folder (`zfs mount -O` ends its daemon). There the note lies
+ * beside the mount point, as .NAME.BRIG-STORE-NOT-MOUNTED, and says something only while nothing is
+ * mounted on NAME. So where no store is found, the path's folders are looked at, too.
  */
 #ifndef STORE_PLACE_H
 #define STORE_PLACE_H
@@ -34,6 +38,11 @@ struct place {
 
 /* Where the open folder lies: 0, or -errno. */
 int place_find(struct arena *arena, int folder, struct place *place);
+/* Opens (O_PATH) a path or, as long as that is not there, the nearest folder above. A descriptor or
+ * -errno; *nearest, which may be NULL, is what was opened. */
+int place_open_above(struct arena *arena, const char *path, const char **nearest);
+/* What kind of file system that lies on: "ext4", "fuse.zfs"; "" where it cannot be said. */
+const char *place_type(struct arena *arena, const char *path);
 /* The line of a mount, by its id in digits, in the text of a mountinfo file; false where it
  * is not there or not whole. */
 bool place_parse(struct arena *arena, const char *text, const char *id, struct place *place);
@@ -43,7 +52,8 @@ const char *place_mount_command(struct arena *arena, const struct place *place);
 
 /* Leaves the note for the data root at path, open as root. Best effort. */
 void place_mark(const char *path, int root);
-/* 0, or ERR_NOT_FOUND where the note lies in the folder: something is to be mounted there first. */
+/* 0, or ERR_NOT_FOUND where the note lies in the folder, which has no store, or beside it or one above:
+ * something is to be mounted there first. root -1: there is no folder. */
 int place_check(const char *path, int root, struct err *e);
 
 /* "nfs" and the like: a name where the file system is another machine's, else NULL. */

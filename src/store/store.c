@@ -164,6 +164,10 @@ int store_open(struct store *store, const char *path, int flags, struct err *e)
 
 	int root = fd_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
 	if (root == -ENOENT) {
+		if (place_check(path, -1, e) < 0) {
+			store_close(store);
+			return -1;
+		}
 		if (!store->writable)
 			return 0;
 		/* Its parents are everybody's, as mkdir -p makes them; the root itself is not. */
@@ -378,7 +382,7 @@ static int remove_stage(struct store *store, int tmp, const char *name, int stag
 	struct err ignored;
 
 	if (stage >= 0 && !strncmp(name, "volume-", 7))
-		return volume_stage_empty(store, stage) < 0 ? -EBUSY : fd_remove_tree(tmp, name);
+		return volume_stage_empty(store, stage, &ignored) < 0 ? -EBUSY : fd_remove_tree(tmp, name);
 	if (stage < 0)
 		return fd_remove_tree(tmp, name);
 	if (driver_use_recorded(store, &ignored) < 0)
@@ -406,6 +410,7 @@ int store_sweep(struct store *store)
 		close_fd(&fd);
 		return 0;
 	}
+	store->sweeping = true;
 	for (struct dirent *entry; (entry = readdir(stream));) {
 		const char *name = entry->d_name;
 		if (!strcmp(name, ".") || !strcmp(name, ".."))
@@ -415,6 +420,7 @@ int store_sweep(struct store *store)
 			continue;
 		removed += remove_stage(store, tmp, name, stage) == 0;
 	}
+	store->sweeping = false;
 	closedir(stream);
 	return removed;
 }

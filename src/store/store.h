@@ -76,6 +76,7 @@ struct store {
 	int images_lock;            /* images/lock, likewise */
 	const char *dataset;        /* brig.conf's zfs_dataset, borrowed; or NULL */
 	int volumes_lock;           /* volumes/.lock, likewise */
+	bool sweeping;              /* what is busy can stay for the next sweep */
 	const struct store_driver *driver;
 	void *driver_data;
 };

@@ -179,12 +179,13 @@ static int open_data(struct store *store, int folder, const char *name, struct e
 	return fd < 0 ? err_errno(e, fd, "cannot open the volume %s", name) : fd;
 }
 
-static int make_data(struct store *store, int folder, struct err *e)
+static int make_data(struct store *store, int folder, const struct volume *volume, struct err *e)
 {
 	if (driver_use(store, NULL, e) < 0)
 		return -1;
-	if (store->driver->volume_create)
-		return store->driver->volume_create(store, folder, e);
+	/* With options, something else is mounted in its place. */
+	if (store->driver->volume_create && !volume->options.count)
+		return store->driver->volume_create(store, folder, volume->name, e);
 	if (mkdirat(folder, data_name, 0755) < 0 || fchmodat(folder, data_name, 0755, 0) < 0)
 		return err_errno(e, errno, "cannot make a volume's folder in %s", store->path);
 	return 0;
@@ -210,7 +211,7 @@ static int make_folder(
 	auto_close int folder = fd_open(stage, volume->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (folder < 0)
 		return err_errno(e, folder, "cannot make the volume %s in %s", volume->name, store->path);
-	if (make_data(store, folder, e) < 0)
+	if (make_data(store, folder, volume, e) < 0)
 		return -1;
 	int rc = write_record(folder, volume, durable);
 	return rc < 0 ? err_errno(e, rc, "cannot write the record of the volume %s", volume->name) : 0;
@@ -238,7 +239,14 @@ int volume_create(struct store *store, const struct volume *wish, bool durable, 
 		rc = 1;
 	else if (rc == 0 && errno != ENOTEMPTY && errno != EEXIST)
 		rc = err_errno(e, errno, "cannot make the volume %s in %s", volume.name, store->path);
-	volume_stage_drop(store, &stage);
+	struct err ignored;
+	volume_stage_drop(store, &stage, &ignored);
+	/* Who looks at its place on the host shall find it; who opens it hears what is wrong. */
+	if (rc == 1 && store->driver->volume_open) {
+		auto_close int folder = open_folder(store, volume.name, &ignored);
+		if (folder >= 0)
+			store->driver->volume_open(store, folder, &ignored);
+	}
 	int synced = rc == 1 && durable ? store_sync_folder(volumes) : 0;
 	return synced < 0 ? err_errno(e, synced, "cannot write the volume %s to the disk", volume.name) : rc;
 }
@@ -470,61 +478,77 @@ int volume_stage(struct store *store, struct store_stage *stage, struct err *e)
 	return store_stage(store, "volume", stage, e);
 }
 
+/* What is mounted there would be hidden, or lost, with the name. */
+static int release(struct store *store, int folder, const char *name, struct err *e)
+{
+	struct err why;
+
+	if (driver_use(store, NULL, e) < 0)
+		return -1;
+	if (store->driver->volume_release && store->driver->volume_release(store, folder, &why) < 0) {
+		err_set(e, why.kind, 0, "remove %s: %s", name, why.what);
+		return err_hint(e, "fuser -vm %s/volumes/%s/%s tells which", store->path, name, data_name);
+	}
+	if (kernel_is_mount_point(folder, data_name) == 1) {
+		err_set(e, ERR_CONFLICT, 0, "remove %s: a file system is mounted on %s/volumes/%s/%s", name,
+			store->path, name, data_name);
+		return err_hint(e, "unmount it first");
+	}
+	return 0;
+}
+
 int volume_take(struct store *store, const char *name, const struct store_stage *stage, struct err *e)
 {
-	struct stat st, data;
-
 	if (!is_name(name))
 		return no_such(name, e);
 	int volumes = store_folder(store, STORE_VOLUMES, e);
 	if (volumes < 0)
 		return e->kind == ERR_NOT_FOUND ? no_such(name, e) : -1;
 	auto_close int folder = fd_open(volumes, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	/* A subvolume has a device of its own. */
-	if (folder >= 0 && driver_use(store, NULL, e) == 0 && !store->driver->volume_remove &&
-		fstat(folder, &st) == 0 && fstatat(folder, data_name, &data, AT_SYMLINK_NOFOLLOW) == 0 &&
-		st.st_dev != data.st_dev) {
-		err_set(e, ERR_CONFLICT, 0, "remove %s: a file system is mounted on %s/volumes/%s/_data",
-			name, store->path, name);
-		return err_hint(e, "unmount it first");
-	}
+	if (folder >= 0 && release(store, folder, name, e) < 0)
+		return -1;
 	if (renameat(volumes, name, stage->fd, name) < 0)
 		return errno == ENOENT ? no_such(name, e)
 				       : err_errno(e, errno, "cannot remove the volume %s", name);
 	return 0;
 }
 
-int volume_stage_empty(struct store *store, int stage)
+int volume_stage_empty(struct store *store, int stage, struct err *e)
 {
 	struct dirent *entry;
-	struct err ignored;
 	int fd = fd_open(stage, ".", O_RDONLY | O_DIRECTORY, 0);
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
 	int rc = 0;
 
 	if (!stream) {
+		int number = fd < 0 ? fd : errno;
 		close_fd(&fd);
-		return -1;
+		return err_errno(e, number, "cannot read a folder in %s/tmp", store->path);
 	}
 	while ((entry = readdir(stream))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
 		auto_close int folder = fd_open(stage, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-		if (folder >= 0 && remove_data(store, folder, &ignored) < 0)
+		int number = 0;
+		if (folder >= 0 && remove_data(store, folder, e) < 0)
 			rc = -1;
-		if (rc == 0 && fd_remove_tree(stage, entry->d_name) < 0)
-			rc = -1;
+		else if ((number = fd_remove_tree(stage, entry->d_name)) < 0)
+			rc = err_errno(e, number, "cannot remove what a volume in %s holds", store->path);
 	}
 	closedir(stream);
 	return rc;
 }
 
-void volume_stage_drop(struct store *store, struct store_stage *stage)
+int volume_stage_drop(struct store *store, struct store_stage *stage, struct err *e)
 {
 	if (stage->fd < 0)
-		return;
-	volume_stage_empty(store, stage->fd);
-	store_stage_drop(store, stage);
+		return 0;
+	int rc = volume_stage_empty(store, stage->fd, e);
+	/* What cannot be removed now keeps its stage, which is all that tells of it, for a sweep. */
+	if (rc == 0)
+		store_stage_drop(store, stage);
+	close_fd(&stage->fd);
+	return rc;
 }
 
 /* ---- how large ---- */

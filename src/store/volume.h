@@ -99,13 +99,15 @@ void volume_fill_undo(struct volume_fill *fill);
 /* Begins a removal: staging that volumes are moved to. */
 int volume_stage(struct store *store, struct store_stage *stage, struct err *e);
 /* Takes the volume's name away; what it holds goes with the stage. One that is damaged can be
- * taken too. ERR_NOT_FOUND, ERR_CONFLICT where something is mounted on it. Under volumes/.lock,
+ * taken too. ERR_NOT_FOUND, ERR_CONFLICT where something is mounted on it, or, with a dataset, a
+ * process of the host is in it. Under volumes/.lock,
  * exclusive. */
 int volume_take(struct store *store, const char *name, const struct store_stage *stage, struct err *e);
-/* Removes what was taken; takes a stage whose fd is -1. */
-void volume_stage_drop(struct store *store, struct store_stage *stage);
+/* Removes what was taken; takes a stage whose fd is -1. What could not be removed (-1) is left
+ * to a sweep. */
+int volume_stage_drop(struct store *store, struct store_stage *stage, struct err *e);
 /* For store_sweep(): empties such a stage. */
-int volume_stage_empty(struct store *store, int stage);
+int volume_stage_empty(struct store *store, int stage, struct err *e);
 
 /* The bytes that it takes on the disk. */
 int64_t volume_size(struct store *store, const char *name);

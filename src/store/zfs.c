@@ -21,6 +21,10 @@
  * everything stays mounted until it is destroyed: the daemon loses its way when mounts come and go at
  * the same time, and would mount it all again after a reboot anyway.
  *
+ * A volume is a dataset too, mounted at its _data, on the host: by us with the kernel's ZFS, by the
+ * daemon else, at the latest when it is opened. A volume's folder without the file `dataset` holds
+ * files, as all did once.
+ *
  * A program may outlive a brig that is killed, and the daemon's work the program: whoever removes
  * waits for a lock on the folder, which the program holds too.
  */
@@ -49,6 +53,7 @@ enum {
 	NAME = 22,        /* "brig-" and 16 digits, NUL */
 	DATASET = 256,    /* ZFS_MAX_DATASET_NAME_LEN */
 	BUSY_TRIES = 100, /* while a namespace that had it mounted goes away */
+	SWEEP_TRIES = 10, /* where nobody asked for just that */
 	BUSY_PAUSE = 100 * 1000 * 1000,
 };
 
@@ -83,6 +88,18 @@ static int lock(int folder)
 	return 0;
 }
 
+/* zfs-fuse mixes up mounts that are made at the same time, and then answers nobody: a lock, or -1 where
+ * none is needed. */
+static int take_turn(const struct store *store)
+{
+	if (!zfs_of(store)->fuse)
+		return -1;
+	int turn = fd_open(store->root, "zfs.lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	if (turn >= 0)
+		lock(turn);
+	return turn;
+}
+
 /* *reason may be NULL. A pool that is gone is told from a dataset that is. */
 static int run(const struct store *store, int holds, const char *const *words, struct buf *out,
 	enum zfs_reason *reason, struct err *e)
@@ -92,11 +109,7 @@ static int run(const struct store *store, int holds, const char *const *words, s
 	enum zfs_reason why;
 	struct err missing;
 
-	/* zfs-fuse mixes up mounts that are made at the same time, and then answers nobody. */
-	auto_close int turn =
-		zfs->fuse ? fd_open(store->root, "zfs.lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600) : -1;
-	if (turn >= 0)
-		lock(turn);
+	auto_close int turn = take_turn(store);
 	int rc = zfs_run(words, zfs->pool, holds, out, &why, e);
 	if (rc < 0 && why == ZFS_MISSING && zfs_run(look, zfs->pool, -1, NULL, NULL, &missing) < 0) {
 		why = ZFS_FAILED;
@@ -336,7 +349,7 @@ static int destroy(struct store *store, const char *name, struct err *e)
 				return -1;
 			continue;
 		}
-		if (reason != ZFS_BUSY || tries++ == BUSY_TRIES)
+		if (reason != ZFS_BUSY || tries++ == (store->sweeping ? SWEEP_TRIES : BUSY_TRIES))
 			return -1;
 		nanosleep(&(const struct timespec){.tv_nsec = BUSY_PAUSE}, NULL);
 	}
@@ -606,6 +619,118 @@ static int zfs_rootfs_commit(
 	return 0;
 }
 
+/* Volumes. */
+
+static const char data_name[] = "_data";
+
+/* Whether what is to be seen at _data is the folder's dataset. */
+static bool shows_data(const struct store *store, int folder)
+{
+	auto_arena struct arena arena = {0};
+	char name[NAME], dataset[DATASET];
+	struct place place;
+
+	if (kernel_is_mount_point(folder, data_name) != 1 || read_name(folder, name) < 0)
+		return false;
+	auto_close int data = fd_open(folder, data_name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	return data >= 0 && place_find(&arena, data, &place) == 0 &&
+	       !strcmp(place.source, full(dataset, store, name, NULL, ""));
+}
+
+/* 0 or -errno. */
+static int unmount_data(const struct store *store, int folder, int flags)
+{
+	char path[64];
+	auto_close int turn = take_turn(store);
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder, data_name);
+	return umount2(path, flags | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+/* Mounts the dataset at _data. */
+static int mount_data(struct store *store, int folder, const char *name, struct err *e)
+{
+	char dataset[DATASET];
+	const char *const words[] = {"zfs", "mount", full(dataset, store, name, NULL, ""), NULL};
+
+	if (!zfs_of(store)->fuse) {
+		auto_close int tree = mount_detached(store, name, 0);
+		int rc = tree < 0 ? tree
+				  : kernel_move_mount(tree, "", folder, data_name, KERNEL_MOVE_MOUNT_F_EMPTY);
+		if (rc == 0)
+			return 0;
+		err_set(e, ERR_SYSTEM, rc, "cannot mount the dataset %s of a volume", dataset);
+		return err_hint(e, "zfs list -r %s shows what is there", zfs_of(store)->parent);
+	}
+	if (run(store, -1, words, NULL, NULL, e) < 0)
+		return -1;
+	if (kernel_is_mount_point(folder, data_name) == 1)
+		return 0;
+	err_set(e, ERR_SYSTEM, 0, "the dataset %s of a volume is mounted, but not in %s", dataset,
+		store->path);
+	return err_hint(e, "zfs get mountpoint %s tells where", dataset);
+}
+
+static int zfs_volume_open(struct store *store, int folder, struct err *e)
+{
+	char name[NAME];
+	struct stat st;
+
+	if (kernel_is_mount_point(folder, data_name) == 1)
+		return 0;
+	/* What somebody has put in its place is not for us to hide. */
+	if (fstatat(folder, data_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+		return 0;
+	int rc = read_name(folder, name);
+	if (rc == -ENOENT)
+		return 0; /* a folder of files */
+	/* Two that open it at once; the folder's own lock may be held by who fills it. */
+	auto_close int turn = rc < 0 ? rc : fd_open(folder, "dataset", O_RDONLY | O_NOFOLLOW, 0);
+	rc = turn < 0 ? turn : lock(turn);
+	if (rc < 0)
+		return err_errno(e, rc, "cannot read which dataset a volume of %s has", store->path);
+	return kernel_is_mount_point(folder, data_name) == 1 ? 0 : mount_data(store, folder, name, e);
+}
+
+/* The daemon has to know the place for good, so it mounts when the volume has its name. Neither it nor
+ * anybody else does so by itself: what was made by half shall not appear at the next boot. */
+static int zfs_volume_create(struct store *store, int folder, const char *volume, struct err *e)
+{
+	char name[NAME], dataset[DATASET];
+	bool fuse = zfs_of(store)->fuse;
+	auto_buf struct buf where = {0};
+
+	if (fuse)
+		buf_printf(&where, "mountpoint=%s/volumes/%s/%s", store->path, volume, data_name);
+	else
+		buf_string(&where, "mountpoint=legacy");
+	if (mkdirat(folder, data_name, 0755) < 0)
+		return err_errno(e, errno, "cannot make a volume's folder in %s", store->path);
+	if (new_name(store, folder, name, e) < 0)
+		return -1;
+	const char *const words[] = {"zfs", "create", "-o", "canmount=noauto", "-o", where.data,
+		full(dataset, store, name, NULL, ""), NULL};
+	if (run(store, folder, words, NULL, NULL, e) < 0)
+		return -1;
+	return fuse ? 0 : mount_data(store, folder, name, e);
+}
+
+static int zfs_volume_release(struct store *store, int folder, struct err *e)
+{
+	/* Another mount on top of it is somebody else's, and for the caller to find. */
+	int rc = shows_data(store, folder) ? unmount_data(store, folder, 0) : 0;
+	if (rc == -EBUSY)
+		return err_set(e, ERR_CONFLICT, 0, "a process or a mount of this host is in it");
+	return rc < 0 ? err_errno(e, rc, "cannot unmount its dataset") : 0;
+}
+
+static int zfs_volume_remove(struct store *store, int folder, struct err *e)
+{
+	if (shows_data(store, folder))
+		unmount_data(store, folder, MNT_DETACH);
+	return remove_from(store, folder, e);
+}
+
 const struct store_driver driver_zfs = {
 	.name = "zfs",
 	.whiteouts = UNPACK_WHITEOUTS_APPLY,
@@ -621,4 +746,8 @@ const struct store_driver driver_zfs = {
 	.rootfs_mount = zfs_rootfs_mount,
 	.rootfs_remove = remove_from,
 	.rootfs_commit = zfs_rootfs_commit,
+	.volume_create = zfs_volume_create,
+	.volume_open = zfs_volume_open,
+	.volume_release = zfs_volume_release,
+	.volume_remove = zfs_volume_remove,
 };

@@ -3,6 +3,7 @@
 load lib
 load containers
 load classic
+load zfs
 
 setup_file() {
 	private_var
@@ -107,16 +108,10 @@ make_image() {
 }
 
 @test "zocker's home is the pool of that name; its README there" {
-	command -v zfs-fuse zpool >/dev/null || skip "zfs-fuse is not installed"
 	local img
-	mkdir -p /var/run/zfs /var/lock /var/lib/zfs
-	# The daemon syncs every file system of the machine at each unmount, for which a busy one takes minutes.
-	echo 'void sync(void) {}' >"$BRIG_TEST_DIR/nosync.c"
-	gcc -shared -fPIC -o "$BRIG_TEST_DIR/nosync.so" "$BRIG_TEST_DIR/nosync.c"
-	LD_PRELOAD=$BRIG_TEST_DIR/nosync.so zfs-fuse -n -x --no-kstat-mount >"$BRIG_TEST_DIR/zfs.log" 2>&1 </dev/null 3>&- &
-	wait_until 20 timeout 5 zpool list
+	zfs_start
 	truncate -s 4G "$BRIG_TEST_DIR/pool"
-	zpool create -m /var/zocker zocker "$BRIG_TEST_DIR/pool"
+	zfs_pool zocker "$BRIG_TEST_DIR/pool" -m /var/zocker
 	img=$(make_image zocker)
 	assert_equal "$(sed -n 1,2p /var/lib/brig/classic/zocker)" $'/var/zocker\nzfs'
 	assert_exists /var/zocker/images
@@ -140,11 +135,10 @@ make_image() {
 	zpool export zocker
 	assert_run 1 zocker images
 	assert_one_error "the store of zocker is on a zfs file system at /var/zocker, which is not mounted"
-	assert_match "$errors" "mount it: zpool import zocker; zfs mount -O zocker"
-	# A store leaves a note below its mount point. OpenZFS mounts over that, zfs-fuse never.
-	rm -f /var/zocker/BRIG-STORE-NOT-MOUNTED
+	# With -O zfs-fuse's daemon ends.
+	assert_match "$errors" "mount it: zpool import zocker; zfs mount zocker$"
+	assert_equal "$(ls -A /var/zocker)" ""
 	zpool import -d "$BRIG_TEST_DIR" zocker
 	assert_run 0 zocker images
 	zpool destroy zocker
-	kill %%
 }

@@ -14,7 +14,7 @@ line_of() {
 @test "on a host that has what it takes every check has its line, and the end is 0" {
 	assert_run 0 brig doctor
 	local check
-	for check in rights kernel namespaces seccomp overlay nf_tables cgroups helper data-root run-root \
+	for check in rights kernel namespaces seccomp overlay nf_tables cgroups helper data-root storage run-root \
 		ip_forward firewall bridge0 shocker bocker zocker; do
 		assert_equal "$(line_of $check | wc -l)" 1 "$check"
 		refute_match "$(line_of $check)" "^BAD"
@@ -128,4 +128,22 @@ line_of() {
 	[[ ! -e /usr/local/libexec/brig/brig-net ]] || skip "brig is installed here"
 	assert_run 1 "$BRIG_TEST_DIR/alone/brig" doctor helper
 	assert_match "$output" "^BAD +helper +brig-net, which fetches images, is not at"
+}
+
+# The store itself is asked, so that doctor and info say the same.
+@test "the storage driver, and why" {
+	export BRIG_ROOT=$BRIG_TEST_DIR/explained
+	assert_run 0 brig doctor storage data-root
+	assert_match "$(line_of storage)" "^ok +storage +a new store gets overlay: where overlayfs works"
+	refute_exists "$BRIG_ROOT"
+	brig --storage-driver copy init "$(fixture busybox)/tree" >/dev/null
+	assert_run 0 brig doctor storage
+	assert_match "$output" "^ok +storage +copy: it was asked for"
+	assert_equal "$(brig info -f '{{.Driver}}')" copy
+	printf '[storage]\nzfs_dataset = tank/brig\n' >"$BATS_TEST_TMPDIR/conf"
+	BRIG_ROOT=$BRIG_TEST_DIR/new assert_run 0 brig --config "$BATS_TEST_TMPDIR/conf" doctor storage
+	assert_match "$output" "^ok +storage +a new store gets zfs: brig.conf names a dataset"
+	echo zip >"$BRIG_ROOT/driver"
+	assert_run 1 brig doctor storage
+	assert_match "$output" '^BAD +storage +the store .* was made with the storage driver "zip"'
 }

@@ -1,10 +1,14 @@
 #!/usr/bin/env bats
 # Volumes: named and anonymous, filled from the image, shared, listed, removed.
+#
+# BRIG_TEST_STORAGE=zfs runs this on ZFS, as storage.bats has it.
 load lib
 load containers
+load zfs
 
 setup() {
 	skip_without init run rm
+	[[ ${BRIG_TEST_STORAGE:-} != zfs ]] || zfs_store
 	need_busybox
 }
 teardown() {
@@ -468,6 +472,7 @@ need_seeded() {
 	echo secret >"$outside/secret"
 	brig volume create data
 	brig volume create whole
+	umount "$BRIG_ROOT"/volumes/{data,whole}/_data 2>/dev/null || true
 	rm -r "$BRIG_ROOT/volumes/data/_data"
 	ln -s "$outside" "$BRIG_ROOT/volumes/data/_data"
 	rm -r "$BRIG_ROOT/volumes/whole"

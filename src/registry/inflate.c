@@ -13,7 +13,7 @@
 
 #include "base/fd.h"
 
-enum { OUTPUT = 1 << 20, MAGIC = 6 };
+enum { OUTPUT = 1 << 20, MAGIC = 6, HUGE_PAGE = 2 << 20 };
 
 enum format { FORMAT_UNKNOWN, FORMAT_PLAIN, FORMAT_GZIP, FORMAT_ZSTD };
 
@@ -25,7 +25,9 @@ struct inflate {
 	size_t magic_length;
 	int64_t in, out;
 
-	uint8_t *buffers; /* two, of size bytes each */
+	void *mapped;
+	size_t mapped_size;
+	uint8_t *buffers; /* two, of size bytes each, within what is mapped */
 	size_t size;
 	size_t current; /* 0 or 1 */
 	size_t filled;  /* of the current one */
@@ -37,6 +39,18 @@ struct inflate {
 	bool padding; /* zeros after the last member: nothing else may follow */
 	ZSTD_DStream *zstd;
 };
+
+/* Both buffers in one huge page, where the system has them: giving a thousand pages of one to
+ * the pipe, and letting them go there, is a fifth of the work that a thousand of their own are. */
+static void map_buffers(struct inflate *f)
+{
+	f->mapped_size = HUGE_PAGE + 2 * f->size;
+	f->mapped = mmap(NULL, f->mapped_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (f->mapped == MAP_FAILED)
+		abort();
+	f->buffers = (uint8_t *)f->mapped + (-(uintptr_t)f->mapped & (HUGE_PAGE - 1));
+	madvise(f->buffers, 2 * f->size, MADV_HUGEPAGE);
+}
 
 struct inflate *inflate_new(int fd, const char *what)
 {
@@ -57,9 +71,7 @@ struct inflate *inflate_new(int fd, const char *what)
 			f->splice = true;
 		}
 	}
-	f->buffers = mmap(NULL, 2 * f->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (f->buffers == MAP_FAILED)
-		abort();
+	map_buffers(f);
 	return f;
 }
 
@@ -68,7 +80,7 @@ void inflate_free(struct inflate *f)
 	if (!f)
 		return;
 	/* Pages still in the pipe live on there; nobody writes to them any more. */
-	munmap(f->buffers, 2 * f->size);
+	munmap(f->mapped, f->mapped_size);
 	ZSTD_freeDStream(f->zstd);
 	free(f);
 }

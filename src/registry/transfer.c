@@ -19,8 +19,8 @@ enum {
 	TRY_PROGRESS = 64 << 10,
 	PAUSE_MAX = 30,
 	READ = 256 << 10,
+	PIECE = 256 << 10,
 	NAME_ROOM = 520,
-	WRITE_OUT = 8 << 20
 };
 
 static const char manifest_types[] = "application/vnd.oci.image.index.v1+json, "
@@ -38,6 +38,9 @@ struct body {
 	int64_t got;
 	int64_t skip; /* bytes to pass over: had already, and the server began anew */
 	bool fresh;   /* no byte of this answer was seen yet */
+
+	uint8_t *held; /* bytes of a blob that were got and not worked on yet: PIECE of room */
+	size_t held_length;
 };
 
 static bool is_web_page(const struct http_answer *a)
@@ -62,6 +65,23 @@ static int take_manifest(
 		return err_set(e, ERR_INVALID, 0, "the manifest is larger than 4 MiB");
 	buf_append(b->memory, bytes, size);
 	return 0;
+}
+
+/* libcurl hands out 16 kB at a time. Digest, file and inflation take more at once: a call of
+ * theirs costs much the same whatever the size, and isal_inflate decodes the first 32 kB of each
+ * into a buffer of its own before it writes where it shall. */
+static int work_on_held(struct body *b, struct err *e)
+{
+	size_t size = b->held_length;
+
+	b->held_length = 0;
+	EVP_DigestUpdate(b->hash, b->held, size);
+	if (b->t->file >= 0) {
+		int r = fd_write_full(b->t->file, b->held, size);
+		if (r < 0)
+			return err_errno(e, r, "cannot write the blob");
+	}
+	return b->inflate ? inflate_feed(b->inflate, b->held, size, e) : 0;
 }
 
 static int take_blob(
@@ -95,19 +115,17 @@ static int take_blob(
 	if (b->got + (int64_t)size > b->size)
 		return err_set(e, ERR_INVALID, 0,
 			"the blob has more bytes than the %lld that the manifest says", (long long)b->size);
-	EVP_DigestUpdate(b->hash, bytes, size);
-	if (b->t->file >= 0) {
-		int r = fd_write_full(b->t->file, bytes, size);
-		if (r < 0)
-			return err_errno(e, r, "cannot write the blob");
-		/* The disk may begin, so that the one sync in the end has less to wait for. */
-		if ((b->got + (int64_t)size) / WRITE_OUT > b->got / WRITE_OUT)
-			sync_file_range(
-				b->t->file, b->got / WRITE_OUT * WRITE_OUT, WRITE_OUT, SYNC_FILE_RANGE_WRITE);
-	}
 	b->got += (int64_t)size;
-	if (b->inflate && inflate_feed(b->inflate, bytes, size, e) < 0)
-		return -1;
+	while (size) {
+		size_t n = PIECE - b->held_length < size ? PIECE - b->held_length : size;
+		memcpy(b->held + b->held_length, bytes, n);
+		b->held_length += n;
+		bytes += n;
+		size -= n;
+		bool last = !size && b->got == b->size;
+		if ((last || b->held_length == PIECE) && work_on_held(b, e) < 0)
+			return -1;
+	}
 	b->t->progress(b->t->context, b->got, b->inflate ? inflate_output(b->inflate) : 0, 0);
 	return 0;
 }
@@ -392,7 +410,8 @@ int transfer_blob(struct transfer *t, const char *digest, int64_t size, struct n
 	snprintf(path, sizeof path, "blobs/%s", digest);
 	snprintf(what, sizeof what, "blob %.19s of %s", digest, shown_name(t, name));
 	body.hash = EVP_MD_CTX_new();
-	if (!body.hash)
+	body.held = malloc(PIECE);
+	if (!body.hash || !body.held)
 		abort();
 	EVP_DigestInit_ex(body.hash, hash, NULL);
 	if (t->tar >= 0)
@@ -404,6 +423,7 @@ int transfer_blob(struct transfer *t, const char *digest, int64_t size, struct n
 	done->inflated = body.inflate ? inflate_output(body.inflate) : 0;
 	inflate_free(body.inflate);
 	EVP_MD_CTX_free(body.hash);
+	free(body.held);
 	http_answer_free(&answer);
 	return r;
 }

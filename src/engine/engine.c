@@ -104,7 +104,11 @@ int engine_open(struct engine *engine, enum engine_access access, struct err *e)
 	engine->store.dataset = engine->config->zfs_dataset;
 	if (engine->store.root < 0)
 		return 0;
-	if (containers_open(&engine->containers, engine->store.root, access != ENGINE_READ, e) < 0)
+	int rc = containers_open(&engine->containers, engine->store.root, access != ENGINE_READ, e);
+	/* What runs can be stopped and looked into on a disk that has become read-only. */
+	if (rc < 0 && access == ENGINE_CHANGE && e->number == EROFS)
+		rc = containers_open(&engine->containers, engine->store.root, false, e);
+	if (rc < 0)
 		return -1;
 	engine->containers.remove = remove_rootfs;
 	engine->containers.remove_context = &engine->store;

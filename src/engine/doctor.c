@@ -24,14 +24,11 @@
 #include "net/net.h"
 #include "registry/client.h"
 #include "runtime/cgroup.h"
+#include "store/place.h"
 
 #define BRIDGE  "bridge0"
 #define ROOMY   (INT64_C(1) << 30) /* free bytes below which pulls soon fail */
-#define NFS     0x6969
-#define CIFS    0xff534d42
-#define SMB2    0xfe534d42
 #define FUSE    0x65735546
-#define PLAN_9  0x01021997
 #define RAMFS   0x858458f6
 #define SHOCKER "/var/lib/shocker.img"
 #define BOCKER  "/var/lib/bocker.img"
@@ -231,10 +228,6 @@ static const char *type_name(unsigned long type)
 		{KERNEL_OVERLAYFS_MAGIC, "overlay"},
 		{KERNEL_TMPFS_MAGIC, "tmpfs"},
 		{RAMFS, "ramfs"},
-		{NFS, "NFS"},
-		{CIFS, "CIFS"},
-		{SMB2, "SMB"},
-		{PLAN_9, "9p"},
 		{FUSE, "FUSE"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -258,11 +251,6 @@ static int look_above(const char *path, char nearest[4096])
 	return 0;
 }
 
-static bool is_remote(unsigned long type)
-{
-	return type == NFS || type == CIFS || type == SMB2 || type == PLAN_9;
-}
-
 static void look_data_root(struct engine *engine, struct doctor_finding *f)
 {
 	char nearest[4096], size[TABLE_QUANTITY];
@@ -277,14 +265,16 @@ static void look_data_root(struct engine *engine, struct doctor_finding *f)
 		return;
 	}
 	unsigned long type = (unsigned long)fs.f_type;
+	auto_close int folder = fd_open(AT_FDCWD, nearest, O_PATH | O_DIRECTORY, 0);
+	const char *remote = folder < 0 ? NULL : place_remote(folder);
 	int64_t left = (int64_t)room.f_bavail * (int64_t)room.f_frsize;
 	if (room.f_flag & ST_RDONLY) {
 		found(f, DOCTOR_BAD, "%.200s is on a file system that is mounted read-only",
 			engine->data_root);
 		advise(f, "mount -o remount,rw %.200s, or choose another folder with --root", nearest);
-	} else if (is_remote(type)) {
+	} else if (remote) {
 		found(f, DOCTOR_BAD, "%.200s is on another machine (%s), which cannot hold a store",
-			engine->data_root, type_name(type));
+			engine->data_root, remote);
 		advise(f, "choose a folder on a disk of this host with --root, or in brig.conf");
 	} else if (faccessat(AT_FDCWD, nearest, W_OK | X_OK, AT_EACCESS) < 0) {
 		found(f, DOCTOR_BAD, "%.200s cannot be written", engine->data_root);

@@ -46,7 +46,7 @@ void place_mark(const char *path, int root);
 /* 0, or ERR_NOT_FOUND where the note lies in the folder: something is to be mounted there first. */
 int place_check(const char *path, int root, struct err *e);
 
-/* "nfs" and the like: a name where the file system is another machine's, else NULL. */
+/* "NFS" and the like: a name where the file system is another machine's, else NULL. */
 const char *place_remote(int folder);
 
 #endif

@@ -34,12 +34,14 @@ static int look_through(int folder)
 		close_fd(&fd);
 		return -1;
 	}
-	for (struct dirent *entry; empty >= 0 && (entry = readdir(stream));) {
+	for (struct dirent *entry; empty >= 0 && (errno = 0, entry = readdir(stream));) {
 		if (!is_ours(entry->d_name))
 			empty = -1;
 		else if (*entry->d_name != '.')
 			empty = 0;
 	}
+	if (errno)
+		empty = -1;
 	closedir(stream);
 	return empty;
 }

@@ -294,6 +294,26 @@ int fd_remove_tree(int dir, const char *name)
 	}
 }
 
+int fd_is_empty(int folder)
+{
+	int fd = fd_open(folder, ".", O_RDONLY | O_DIRECTORY, 0);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	int rc = 1;
+
+	if (!stream) {
+		rc = fd < 0 ? fd : -errno;
+		close_fd(&fd);
+		return rc;
+	}
+	while (rc == 1 && (errno = 0, entry = readdir(stream)))
+		rc = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
+	if (rc == 1 && errno)
+		rc = -errno;
+	closedir(stream);
+	return rc;
+}
+
 int fd_pipe(int ends[2], int flags)
 {
 	return pipe2(ends, flags | O_CLOEXEC) < 0 ? -errno : 0;

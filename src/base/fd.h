@@ -48,6 +48,9 @@ int fd_open_dir_made(int dir, const char *path, mode_t mode);
  * (-EXDEV); a name that is not there is success. */
 int fd_remove_tree(int dir, const char *name);
 
+/* 1 where the folder holds nothing, 0, or -errno: what cannot be read is not empty. */
+int fd_is_empty(int folder);
+
 /* Two ends, both close-on-exec: [0] reads. flags may add O_NONBLOCK. */
 int fd_pipe(int ends[2], int flags);
 

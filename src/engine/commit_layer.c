@@ -1,7 +1,6 @@
 /* commit_layer.c - a layer of what a container wrote. */
 #include "engine/commit_layer.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -79,22 +78,6 @@ const char *const *commit_mount_points(struct arena *arena, const struct contain
 	return paths.items;
 }
 
-static bool is_empty_folder(int folder)
-{
-	bool empty = true;
-	int fd = fd_open(folder, ".", O_RDONLY | O_DIRECTORY, 0);
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!stream) {
-		close_fd(&fd);
-		return false;
-	}
-	for (struct dirent *entry; empty && (entry = readdir(stream));)
-		empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
-	closedir(stream);
-	return empty;
-}
-
 /* Whether the container has changed nothing, where that is known without looking at everything. */
 static bool has_no_changes(struct store *store, const struct driver_rootfs *rootfs)
 {
@@ -105,7 +88,7 @@ static bool has_no_changes(struct store *store, const struct driver_rootfs *root
 		return false;
 	auto_close int changes = store->driver->rootfs_changes(store, rootfs, &ignored);
 	auto_close int below = driver_open_tree(store, rootfs->layers[rootfs->layer_count - 1]);
-	return changes >= 0 && below >= 0 && is_empty_folder(changes) && fstat(changes, &is) == 0 &&
+	return changes >= 0 && below >= 0 && fd_is_empty(changes) == 1 && fstat(changes, &is) == 0 &&
 	       fstat(below, &was) == 0 && is.st_mode == was.st_mode && is.st_uid == was.st_uid &&
 	       is.st_gid == was.st_gid;
 }

@@ -276,6 +276,9 @@ static void wait_recorded(struct engine *engine, struct container *container)
 			if (container_read(&engine->containers, container->slot, &now) &&
 				!strcmp(now.id, container->id))
 				*container = now;
+			/* It could not be recorded: the disk is read-only. */
+			if (is_running(container))
+				container->record.status.exit_code = 255;
 		}
 	}
 }

@@ -249,13 +249,17 @@ static int make(struct engine *engine, struct container *container, struct conta
 }
 
 /* What nobody chose is a bridge, or, for an ordinary user, who cannot make one, nothing. */
-static void choose_network(const struct engine *engine, struct container_config *config)
+static int choose_network(const struct engine *engine, struct container_config *config, struct err *e)
 {
-	if (strcmp(config->network, "default") != 0)
-		return;
-	config->network = engine->user_namespace ? "none" : "bridge";
-	if (engine->user_namespace)
+	bool chosen = strcmp(config->network, "default") != 0;
+
+	if (!chosen)
+		config->network = engine->user_namespace ? "none" : "bridge";
+	if (ports_check(engine, config, e) < 0)
+		return -1;
+	if (!chosen && engine->user_namespace)
 		log_warning("an ordinary user's container has no network, as --network none says");
+	return 0;
 }
 
 /* As docker: who shares the host's network is called as the host is, where nothing else was said. */
@@ -287,12 +291,11 @@ int engine_create(struct engine *engine, const struct create_options *options, s
 		store_unlock_images(store);
 		return -1;
 	}
-	choose_network(engine, config);
-	choose_hostname(arena, config);
-	if (ports_check(engine, config, e) < 0) {
+	if (choose_network(engine, config, e) < 0) {
 		store_unlock_images(store);
 		return -1;
 	}
+	choose_hostname(arena, config);
 	config->image = options->image;
 	config->image_id = arena_strdup(arena, oci_digest_hex(&image.id));
 	config->driver = store->driver->name;

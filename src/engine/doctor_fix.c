@@ -148,9 +148,10 @@ static bool is_empty(const char *folder)
 	if (!stream)
 		return false;
 	fd = -1; /* the stream's */
-	for (struct dirent *entry; empty && (entry = readdir(stream));)
+	for (struct dirent *entry; empty && (errno = 0, entry = readdir(stream));)
 		empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
 			!strcmp(entry->d_name, "BRIG-STORE-NOT-MOUNTED");
+	empty = empty && !errno;
 	closedir(stream);
 	return empty;
 }

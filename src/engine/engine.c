@@ -34,12 +34,14 @@ static int look_through(int folder)
 		close_fd(&fd);
 		return -1;
 	}
-	for (struct dirent *entry; empty >= 0 && (entry = readdir(stream));) {
+	for (struct dirent *entry; empty >= 0 && (errno = 0, entry = readdir(stream));) {
 		if (!is_ours(entry->d_name))
 			empty = -1;
 		else if (*entry->d_name != '.')
 			empty = 0;
 	}
+	if (errno)
+		empty = -1;
 	closedir(stream);
 	return empty;
 }
@@ -104,7 +106,11 @@ int engine_open(struct engine *engine, enum engine_access access, struct err *e)
 	engine->store.dataset = engine->config->zfs_dataset;
 	if (engine->store.root < 0)
 		return 0;
-	if (containers_open(&engine->containers, engine->store.root, access != ENGINE_READ, e) < 0)
+	int rc = containers_open(&engine->containers, engine->store.root, access != ENGINE_READ, e);
+	/* What runs can be stopped and looked into on a disk that has become read-only. */
+	if (rc < 0 && access == ENGINE_CHANGE && e->number == EROFS)
+		rc = containers_open(&engine->containers, engine->store.root, false, e);
+	if (rc < 0)
 		return -1;
 	engine->containers.remove = remove_rootfs;
 	engine->containers.remove_context = &engine->store;

@@ -108,7 +108,7 @@ static int find_next(int folder, char name[NEXT_NAME])
 		close_fd(&fd);
 		return number;
 	}
-	for (struct dirent *entry; !found && (entry = readdir(stream));) {
+	for (struct dirent *entry; !found && (errno = 0, entry = readdir(stream));) {
 		const char *hex = entry->d_name + sizeof next_prefix - 1;
 		if (strncmp(entry->d_name, next_prefix, sizeof next_prefix - 1) != 0 || strlen(hex) != 64 ||
 			strspn(hex, "0123456789abcdef") != 64)
@@ -116,6 +116,8 @@ static int find_next(int folder, char name[NEXT_NAME])
 		memcpy(name, entry->d_name, NEXT_NAME);
 		found = 1;
 	}
+	if (!found && errno)
+		found = -errno;
 	closedir(stream);
 	return found;
 }

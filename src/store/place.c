@@ -310,6 +310,7 @@ const char *place_remote(int folder)
 		{0xff534d42, "CIFS"},
 		{0x00c36400, "Ceph"},
 		{0x5346414f, "AFS"},
+		{0x01021997, "9p"},
 	};
 	struct statfs where;
 

@@ -56,7 +56,7 @@ void place_mark(const char *path, int root);
  * something is to be mounted there first. root -1: there is no folder. */
 int place_check(const char *path, int root, struct err *e);
 
-/* "nfs" and the like: a name where the file system is another machine's, else NULL. */
+/* "NFS" and the like: a name where the file system is another machine's, else NULL. */
 const char *place_remote(int folder);
 
 #endif

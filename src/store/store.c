@@ -56,6 +56,19 @@ static int looks_new(int root)
 	return is_new;
 }
 
+/* For whoever writes: what was copied there, or made on the other machine, is refused as well. */
+static int check_place(const struct store *store, struct err *e)
+{
+	const char *remote = store->writable ? place_remote(store->root) : NULL;
+
+	if (!remote)
+		return 0;
+	err_set(e, ERR_UNSUPPORTED, 0,
+		"%s is on %s: a store needs locks, owners and devices that are this host's own", store->path,
+		remote);
+	return err_hint(e, "choose a folder on a local disk with --root");
+}
+
 /* The descriptor of `format`, which is made where the folder is new; -1 with *e, or with
  * e->kind ERR_NONE where a reader finds nothing. */
 static int open_format(struct store *store, struct err *e)
@@ -77,14 +90,6 @@ static int open_format(struct store *store, struct err *e)
 			return -1;
 		if (!is_new)
 			continue;
-		const char *remote = place_remote(store->root);
-		if (remote) {
-			err_set(e, ERR_UNSUPPORTED, 0,
-				"%s is on %s: a store needs locks, owners and devices that are this host's "
-				"own",
-				store->path, remote);
-			return err_hint(e, "choose a folder on a local disk with --root");
-		}
 		int rc = fd_replace(store->root, "format", format_text, sizeof format_text - 1, 0600, true);
 		if (rc < 0 && rc != -ENOENT)
 			return err_errno(e, rc, "cannot write %s/format", store->path);
@@ -185,7 +190,8 @@ int store_open(struct store *store, const char *path, int flags, struct err *e)
 		return -1;
 	}
 	store->root = root;
-	if (check_owner(store, &st, e) < 0 || check_format(store, e) < 0 || check_mode(store, &st, e) < 0) {
+	if (check_owner(store, &st, e) < 0 || check_place(store, e) < 0 || check_format(store, e) < 0 ||
+		check_mode(store, &st, e) < 0) {
 		store_close(store);
 		return -1;
 	}

@@ -278,14 +278,17 @@ int volume_list(
 	int fd = fd_open(folder, ".", O_RDONLY | O_DIRECTORY, 0);
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
 	if (!stream) {
-		int number = fd < 0 ? fd : errno;
+		int rc = fd < 0 ? fd : -errno;
 		close_fd(&fd);
-		return err_errno(e, number, "cannot read the volumes in %s", store->path);
+		return err_errno(e, rc, "cannot read the volumes in %s", store->path);
 	}
-	while ((entry = readdir(stream)))
+	while ((errno = 0, entry = readdir(stream)))
 		if (is_name(entry->d_name))
 			strings_add(arena, &names, arena_strdup(arena, entry->d_name));
+	int number = errno;
 	closedir(stream);
+	if (number)
+		return err_errno(e, number, "cannot read the volumes in %s", store->path);
 	struct volume *list = arena_array(arena, names.count + 1, sizeof *list);
 	size_t found = 0;
 	for (size_t i = 0; i < names.count; i++) {
@@ -345,25 +348,7 @@ int volume_open_below(int data, const char *name, const char *path, struct err *
 
 /* ---- filling ---- */
 
-/* 1 where the folder holds nothing, 0, or -errno. */
-static int is_empty(int folder)
-{
-	int fd = fd_open(folder, ".", O_RDONLY | O_DIRECTORY, 0);
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	int empty = 1;
-
-	if (!stream) {
-		int rc = fd < 0 ? fd : -errno;
-		close_fd(&fd);
-		return rc;
-	}
-	while (empty && (entry = readdir(stream)))
-		empty = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
-	closedir(stream);
-	return empty;
-}
-
+/* 0, or -errno: what is left of what was half copied would be taken for the user's. */
 static int empty_folder(int folder)
 {
 	int fd = fd_open(folder, ".", O_RDONLY | O_DIRECTORY, 0);
@@ -372,15 +357,17 @@ static int empty_folder(int folder)
 	int rc = 0;
 
 	if (!stream) {
+		rc = fd < 0 ? fd : -errno;
 		close_fd(&fd);
-		return -1;
+		return rc;
 	}
-	while (rc == 0 && (entry = readdir(stream)))
+	while (rc == 0 && (errno = 0, entry = readdir(stream)))
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
 			rc = fd_remove_tree(folder, entry->d_name);
+	if (rc == 0 && errno)
+		rc = -errno;
 	closedir(stream);
-	errno = -rc;
-	return rc < 0 ? -1 : 0;
+	return rc;
 }
 
 static int set_state(int folder, struct volume *volume, enum volume_state state, bool durable, struct err *e)
@@ -414,9 +401,10 @@ static int prepare_fill(struct store *store, struct arena *arena, const char *na
 	if (fill->data < 0)
 		return -1;
 	/* Somebody was killed at it. The folder itself stays: it may be open, for a mount. */
-	if (volume.state == VOLUME_FILLING && empty_folder(fill->data) < 0)
-		return err_errno(e, errno, "cannot empty the volume %s, which was half filled", name);
-	int empty = is_empty(fill->data);
+	int rc = volume.state == VOLUME_FILLING ? empty_folder(fill->data) : 0;
+	if (rc < 0)
+		return err_errno(e, rc, "cannot empty the volume %s, which was half filled", name);
+	int empty = fd_is_empty(fill->data);
 	if (empty < 0)
 		return err_errno(e, empty, "cannot read the volume %s", name);
 	if (!wanted || !empty || volume.options.count)

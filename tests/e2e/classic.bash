@@ -114,11 +114,6 @@ session_shocker_yum() {
 	assert_match "$output" "$installed           yum install -y wget"
 	assert_match "$output" 'ps_[0-9]{5}           which wget'
 	kill $packages
-	if ! brig_has commit; then
-		assert_run 1 shocker commit "$installed" "$img"
-		assert_one_error "commit is not there yet"
-		skip "brig commit is not there yet"
-	fi
 	assert_run 0 shocker commit "$installed" "$img"
 	assert_equal "$output" "Removed: $img"$'\n'"Created: $img"
 	assert_run 0 shocker images
@@ -162,15 +157,13 @@ session_zocker() {
 	assert_run 0 zocker ps
 	assert_match "$output" "$installed           yum install -y wget"
 	assert_match "$output" "$which           which wget"
-	if brig_has commit; then
-		assert_run 0 zocker commit "$installed" "$img"
-		assert_equal "$output" "Removed: $img"$'\n'"Created: $img"
-		assert_run 0 zocker images
-		assert_equal "$output" $'IMAGE_ID\n'"$img"
-		assert_run 0 zocker run "$img" which wget
-		assert_equal "$output" /usr/bin/wget
-		assert_run 0 zocker rm "$(newest)"
-	fi
+	assert_run 0 zocker commit "$installed" "$img"
+	assert_equal "$output" "Removed: $img"$'\n'"Created: $img"
+	assert_run 0 zocker images
+	assert_equal "$output" $'IMAGE_ID\n'"$img"
+	assert_run 0 zocker run "$img" which wget
+	assert_equal "$output" /usr/bin/wget
+	assert_run 0 zocker rm "$(newest)"
 	for ps in "$which" "$installed"; do
 		assert_run 0 zocker rm "$ps"
 		assert_equal "$output" "Removed: $ps"

@@ -52,7 +52,6 @@ load lib
 
 @test "the configuration is strict, and names the line" {
 	printf '[storage]\ndriver = overlay\n[log]\nmax_sise = 1m\n' >"$BATS_TEST_TMPDIR/bad.conf"
-	skip_without images
 	assert_run 1 brig --config "$BATS_TEST_TMPDIR/bad.conf" images
 	assert_one_error "bad.conf:4: unknown key max_sise"
 	assert_match "$errors" "did you mean max_size"

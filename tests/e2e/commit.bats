@@ -7,7 +7,6 @@ setup_file() {
 	gcc -O1 -o "$BRIG_TEST_DIR/killat" "$BRIG_TEST_TOP/tests/tools/killat.c"
 }
 setup() {
-	skip_without commit
 	tree_copy commit
 	mkdir -p "$tree/data/old"
 	echo one >"$tree/data/one"

@@ -18,6 +18,7 @@ setup_file() {
 	assert_equal "$(stat -f -c %T /var/shocker)" btrfs
 	assert_run 0 brig doctor shocker bridge0 ip_forward firewall
 	refute_match "$output" "note|BAD"
+	assert_equal "$(grep -c '^ok' <<<"$output")" 4 "$output"
 	local rules
 	rules=$(iptables-save | grep -c bridge0)
 	assert_equal "$rules" 3

@@ -63,11 +63,13 @@ assert_readable() {
 # Everything can be removed, and then nothing is there.
 assert_removable() {
 	local all kind
+	all=$(brig ps -a -q)
 	# shellcheck disable=SC2086
-	all=$(brig ps -a -q) && { [[ -z $all ]] || assert_run 0 brig rm -f $all; }
+	[[ -z $all ]] || assert_run 0 brig rm -f $all
 	# The youngest first: what was committed on others goes before those.
+	all=$(brig images -q)
 	# shellcheck disable=SC2086
-	all=$(brig images -q | awk '!seen[$0]++') && { [[ -z $all ]] || assert_run 0 brig rmi -f $all; }
+	[[ -z $all ]] || assert_run 0 brig rmi -f $(awk '!seen[$0]++' <<<"$all")
 	assert_equal "$errors" ""
 	assert_run 0 brig volume prune -af
 	assert_equal "$(ls "$BRIG_ROOT/volumes")" "" "volumes are left"
@@ -95,7 +97,7 @@ crash_at() {
 
 # story PREPARE AFTER COMMAND …: the command is killed at each point, after PREPARE; then AFTER checks it.
 story() {
-	local prepare=$1 after=$2 total n=0 step i=0 mode
+	local prepare=$1 after=$2 total n=0 step i=0 mode modes=("" -a)
 	shift 2
 	ids=
 	$prepare
@@ -104,10 +106,10 @@ story() {
 	total=${hit%% *}
 	assert_removable
 	step=$((points ? (total + points - 1) / points : 1))
-	for ((n = 1; n <= total; n += step)); do
+	for ((n = 1; n <= total; n += step, i++)); do
 		for mode in "" -a; do
-			# One way or the other, unless every point is wanted.
-			((points == 0)) || [[ $mode == "$( ((i++ % 2)) && echo -a)" ]] || continue
+			# One way or the other in turn, unless every point is wanted.
+			((points == 0)) || [[ $mode == "${modes[i % 2]}" ]] || continue
 			ids=
 			$prepare
 			crash_at $n "$mode" "$@"
@@ -351,8 +353,10 @@ without_anonymous() {
 	local i
 	need_tiny
 	for i in $(seq 20); do
-		brig run --rm tiny:1 true
-		assert_equal "$(brig ps -a -q)" ""
+		assert_run 0 brig run --rm tiny:1 sh -c 'echo ran'
+		assert_equal "$output" ran
+		assert_run 0 brig ps -a -q
+		assert_equal "$output" ""
 	done
 }
 

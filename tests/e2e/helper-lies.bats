@@ -4,7 +4,6 @@ load lib
 load liar
 
 setup() {
-	skip_without pull
 	fresh_store
 	mkdir -p "$BRIG_TEST_DIR/fake"
 	cp "$BRIG" "$BRIG_TEST_DIR/fake/brig"

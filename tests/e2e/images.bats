@@ -3,7 +3,6 @@
 load lib
 
 setup() {
-	skip_without pull images tag rmi history inspect
 	start_registry
 	push_fixture busybox busybox:1
 	brig pull -q "$registry/busybox:1" >/dev/null

@@ -30,17 +30,6 @@ brig() {
 	"$BRIG" "$@"
 }
 
-# Does this brig have the verb? For files whose verbs are still to come.
-brig_has() {
-	"$BRIG" --help 2>/dev/null | grep -qE "^ +$1( |\$)"
-}
-skip_without() {
-	local verb
-	for verb; do
-		brig_has "$verb" || skip "brig $verb is not there yet"
-	done
-}
-
 # Removes every container, so that one test does not see another's.
 brig_clean() {
 	local ids
@@ -99,7 +88,8 @@ assert_nothing_left() {
 	mounts=$(awk -v dir="$BRIG_TEST_DIR/" 'index($5, dir) == 1 && $5 !~ "/run/net/pool/" { print $5 }' /proc/self/mountinfo)
 	assert_equal "$mounts" "" "mounts are left"
 	assert_equal "$(ls -A "$BRIG_ROOT/tmp" 2>/dev/null)" "" "temporary files are left"
-	assert_equal "$(brig ps -a -q)" "" "containers are left"
+	assert_run 0 brig ps -a -q
+	assert_equal "$output" "" "containers are left"
 }
 
 # wait_until SECONDS COMMAND …: retries until it succeeds. BRIG_TEST_PATIENCE multiplies the

@@ -5,7 +5,6 @@ load lib
 load containers
 
 setup() {
-	skip_without init run create start stop kill wait rm ps logs exec inspect
 	need_busybox
 }
 teardown() {
@@ -123,6 +122,7 @@ kill_monitor() {
 	brig run --name evil --network none "$image" sh -c $'true \e]0;owned\a' || true
 	assert_run 0 brig ps -a --no-trunc
 	refute_match "$output" $'\e'
+	assert_match "$output" 'true .x1b\]0;owned'
 }
 
 # --- stop, kill, wait --------------------------------------------------------------------
@@ -351,10 +351,12 @@ kill_monitor() {
 		bash -c 'timeout -s KILL "$@"; true' - "$delay" "$BRIG" run --rm --network none --name "k$i" "$image" true >/dev/null 2>&1
 	done
 	wait_until 10 no_monitors
-	assert_run 0 brig run --rm --network none "$image" true
+	assert_run 0 brig run --rm --network none "$image" echo works
+	assert_equal "$output" works
 	# Whoever of them was left behind runs or is over, and can be removed.
 	brig_clean
-	assert_run 0 brig run --rm --network none "$image" true
+	assert_run 0 brig run --rm --network none "$image" echo works
+	assert_equal "$output" works
 	assert_no_trace
 }
 
@@ -426,6 +428,7 @@ kill_monitor() {
 	local round i pids verb
 	for round in 1 2 3; do
 		brig create --name fought --network none "$image" sleep 100 >/dev/null
+		assert_equal "$(status_of fought)" created
 		pids=()
 		for i in 1 2 3 4 5; do
 			for verb in start 'stop -t 0' kill; do

@@ -4,7 +4,6 @@ load lib
 load containers
 
 setup() {
-	skip_without init run exec inspect rm
 	need_busybox
 }
 teardown() {

@@ -4,7 +4,6 @@ load lib
 load liar
 
 setup() {
-	skip_without load
 	fresh_store
 }
 

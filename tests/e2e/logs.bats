@@ -4,7 +4,6 @@ load lib
 load containers
 
 setup() {
-	skip_without init run logs rm ps
 	need_busybox
 }
 teardown() {

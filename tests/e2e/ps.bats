@@ -3,7 +3,6 @@
 load lib
 
 setup() {
-	skip_without init run create ps inspect
 	need_busybox
 	brig tag "$image" busybox
 	brig run -d --name one -l app=web -l tier=f --network none busybox sleep 300 >/dev/null

@@ -4,7 +4,6 @@ load lib
 load liar
 
 setup() {
-	skip_without pull
 	start_liar
 }
 
@@ -69,6 +68,9 @@ setup() {
 	local name
 	for name in members plain wrong-type; do
 		assert_run 0 brig pull -q "$liar/$name"
+		assert_equal "$output" "$liar/$name:latest"
+		assert_run 0 brig image inspect -f '{{json .RepoTags}}' "$liar/$name"
+		assert_match "$output" "$liar/$name"
 	done
 	assert_blobs_sound
 }
@@ -191,6 +193,8 @@ setup() {
 	done
 	assert_equal "$(cat "$BRIG_TEST_DIR/errors")" ""
 	assert_equal "$status" 0
+	assert_equal "$(brig images --format '{{.Repository}}' | sort | xargs)" \
+		"$liar/good $liar/index $liar/members $liar/shared-1 $liar/shared-2"
 	assert_no_staging
 	assert_blobs_sound
 }
@@ -334,7 +338,6 @@ setup() {
 }
 
 @test "run pulls what is missing, and says so on stderr" {
-	skip_without run
 	fresh_store
 	start_registry
 	push_fixture busybox busybox:1

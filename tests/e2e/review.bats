@@ -4,7 +4,6 @@ load lib
 load containers
 
 setup() {
-	skip_without init run rm ps
 	need_busybox
 }
 teardown() {
@@ -27,8 +26,10 @@ teardown() {
 	local reader=$!
 	"$BRIG" run --name stuck --network none "$image" yes >"$BATS_TEST_TMPDIR/fifo" 2>/dev/null 3>&- &
 	local client=$!
+	wait_until 5 sh -c "'$BRIG' inspect -f '{{.State.Status}}' stuck | grep -q running"
 	sleep 1
 	assert_run 0 timeout 10 "$BRIG" rm -f stuck
+	assert_equal "$output" stuck
 	kill -9 $reader $client
 	wait $reader $client || true
 	wait_until 5 no_monitors
@@ -58,9 +59,12 @@ teardown() {
 @test "the caller's umask is not the container's business" {
 	umask 077
 	assert_run 0 brig run --rm --network none -u 1000 "$image" cat /etc/hosts /etc/resolv.conf /etc/hostname
+	assert_match "$output" localhost
 	assert_run 0 brig run --rm --network none -u 1000 -w /made/here "$image" ls / /made/here /dev/pts
+	assert_match "$output" ptmx
 	umask 000
 	brig run -d --name open --network none "$image" sleep 100
+	assert_equal "$(status_of open)" running
 	assert_equal "$(find "$BRIG_ROOT" "$BRIG_RUN_ROOT" -maxdepth 2 -perm /022 ! -type l)" ""
 }
 
@@ -159,6 +163,7 @@ caps() {
 		timeout 10 "$BRIG" rm race >/dev/null 2>&1 || [[ $? != 124 ]] || fail "rm waited"
 		wait $starter || true
 		brig rm -f race >/dev/null
+		assert_run 1 brig inspect race
 	done
 }
 
@@ -229,7 +234,8 @@ caps() {
 		{ kill -9 $client; wait $client; } 2>/dev/null || true
 	done
 	wait_until 5 no_monitors
-	assert_run 0 brig run --rm --network none "$image" true
+	assert_run 0 brig run --rm --network none "$image" echo works
+	assert_equal "$output" works
 	assert_no_trace
 }
 

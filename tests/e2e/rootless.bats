@@ -7,7 +7,6 @@ load containers
 user=4711
 
 setup() {
-	skip_without init run exec rm
 	[[ $(cat /proc/sys/user/max_user_namespaces 2>/dev/null || echo 0) != 0 ]] || skip "no user namespaces here"
 	home=$BRIG_TEST_DIR/user
 	if [[ ! -d $home ]]; then

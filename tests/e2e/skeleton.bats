@@ -3,7 +3,6 @@
 load lib
 
 setup() {
-	skip_without init run rm images ps
 	need_busybox
 }
 teardown() {

@@ -254,7 +254,7 @@ story_killed() {
 			if ((n == 0)); then
 				assert_equal "$status" 0 "$(cat "$BRIG_TEST_DIR/out")"
 				total=${hit%% *} n=1 step=0
-				step=$(((total + ${CRASH_POINTS:-8} - 1) / ${CRASH_POINTS:-8}))
+				step=$((${CRASH_POINTS:-8} ? (total + ${CRASH_POINTS:-8} - 1) / ${CRASH_POINTS:-8} : 1))
 				n=$((1 - step))
 			fi
 			# Everything can be removed now, and then nothing is there.

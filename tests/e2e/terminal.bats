@@ -4,7 +4,6 @@ load lib
 load containers
 
 setup() {
-	skip_without init run attach exec start rm
 	need_busybox
 }
 teardown() {

@@ -7,7 +7,6 @@ load containers
 load zfs
 
 setup() {
-	skip_without init run rm
 	[[ ${BRIG_TEST_STORAGE:-} != zfs ]] || zfs_store
 	need_busybox
 }

@@ -1,6 +1,6 @@
 # The front door; meson.build does the work.
 build/brig: FORCE
-	@test -f build/build.ninja || meson setup build >/dev/null
+	@test -f build/build.ninja || log=$$(meson setup build 2>&1) || { echo "$$log" >&2; exit 1; }
 	@ninja -C build --quiet
 
 install: build/brig

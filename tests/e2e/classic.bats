@@ -73,6 +73,12 @@ setup() {
 	refute_exists "/sys/fs/cgroup/memory/$ps"
 }
 
+# has NAME WEIGHT BYTES: the limits in a container's cgroup on version 2.
+has() {
+	assert_equal "$(cat "/sys/fs/cgroup/$1/cpu.weight")" "$2"
+	assert_equal "$(cat "/sys/fs/cgroup/$1/memory.max")" "$3"
+}
+
 @test "shocker's README on cgroup v2: the same in its terms" {
 	need_busybox
 	[[ -e /sys/fs/cgroup/cgroup.controllers ]] || skip "this host has cgroup v1"
@@ -80,15 +86,28 @@ setup() {
 	local ps
 	ps=$(newest)
 	assert_equal "$output" "0::/$ps"
-	assert_equal "$(cat "/sys/fs/cgroup/$ps/cpu.weight")" 59
-	assert_equal "$(cat "/sys/fs/cgroup/$ps/memory.max")" 512000000
+	# The command has ended: nobody is in the group, and its counters can be read.
+	has "$ps" 59 512000000
+	assert_equal "$(cat "/sys/fs/cgroup/$ps/cgroup.procs")" ""
+	assert_match "$(cat "/sys/fs/cgroup/$ps/cpu.stat")" '^usage_usec [1-9]'
+	assert_match "$(cat "/sys/fs/cgroup/$ps/memory.current")" '^[0-9]+$'
 	assert_run 0 shocker rm "$ps"
 	refute_exists "/sys/fs/cgroup/$ps"
+	# By environment: both, one alone, and the ends of the range.
 	SHOCKER_CPU_SHARE=1024 SHOCKER_MEM_LIMIT=1024 assert_run 0 shocker run "$image" true
+	has "$(newest)" 100 1024000000
+	SHOCKER_CPU_SHARE=2 assert_run 0 shocker run "$image" true
+	has "$(newest)" 1 512000000
+	BOCKER_CPU_SHARE=262144 assert_run 0 bocker run "$image" true
+	has "$(newest)" 10000 512000000
+	ZOCKER_CPU_SHARE=256 ZOCKER_MEM_LIMIT=64 assert_run 0 zocker run "$image" true
 	ps=$(newest)
-	assert_equal "$(cat "/sys/fs/cgroup/$ps/cpu.weight")" 100
-	assert_equal "$(cat "/sys/fs/cgroup/$ps/memory.max")" 1024000000
+	has "$ps" 35 64000000
+	# Its own cgroup, started again.
+	assert_run 0 brig start -a "$ps"
+	has "$ps" 35 64000000
 	brig_clean
+	refute_exists "/sys/fs/cgroup/$ps"
 }
 
 @test "limits that are no numbers are named" {

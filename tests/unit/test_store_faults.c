@@ -262,14 +262,14 @@ static int create_volume(struct opened *s, const char *name)
 /* As the first container that is given it. */
 static int fill_volume(struct opened *s, const char *name)
 {
-	struct volume_fill fill;
+	struct volume_fill fill = {.durable = true};
 	int rc = volume_fill_begin(&s->store, name, true, &fill, &s->e);
 
 	if (rc <= 0)
 		return rc;
 	if (write_file(fill.data, "seed", "content") == 0)
 		return volume_fill_end(&s->store, name, &fill, &s->e);
-	volume_fill_drop(&fill);
+	volume_fill_undo(&fill);
 	return -1;
 }
 

@@ -283,7 +283,9 @@ static int remove_volume(struct opened *s, const char *name)
 	if (rc == 0)
 		rc = volume_take(&s->store, name, &stage, &s->e);
 	store_unlock_volumes(&s->store);
-	volume_stage_drop(&s->store, &stage);
+	/* What is left of it is the sweep's. */
+	struct err ignored;
+	volume_stage_drop(&s->store, &stage, &ignored);
 	return rc;
 }
 

@@ -121,7 +121,7 @@ static void names_are_no_paths(void **state)
 		assert_int_equal(volume_take(&place->store, bad[i], &stage, &e), -1);
 		assert_int_equal(e.kind, ERR_NOT_FOUND);
 	}
-	volume_stage_drop(&place->store, &stage);
+	volume_stage_drop(&place->store, &stage, &e);
 }
 
 static void an_empty_fresh_one_is_filled_once(void **state)
@@ -301,7 +301,7 @@ static void damaged_records_are_said_to_be(void **state)
 
 /* A driver that makes volumes of its own kind: here a folder with a file beside it. */
 
-static int own_create(struct store *store, int folder, struct err *e)
+static int own_create(struct store *store, int folder, const char *name, struct err *e)
 {
 	auto_close int beside = fd_open(folder, "dataset", O_WRONLY | O_CREAT | O_EXCL, 0600);
 	return beside < 0 || mkdirat(folder, "_data", 0755) < 0 ? err_errno(e, errno, "cannot make it") : 0;
@@ -343,7 +343,7 @@ static void a_driver_may_make_them(void **state)
 	assert_true(beside >= 0);
 	assert_int_equal(volume_stage(&place->store, &stage, &e), 0);
 	assert_int_equal(volume_take(&place->store, "data", &stage, &e), 0);
-	volume_stage_drop(&place->store, &stage);
+	volume_stage_drop(&place->store, &stage, &e);
 	auto_close int tmp = path_open(place, "tmp", O_RDONLY | O_DIRECTORY);
 	assert_int_equal(unlinkat(tmp, stage.name, AT_REMOVEDIR), -1);
 	/* Removed by whoever sweeps, where its remover was killed. */

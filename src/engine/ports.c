@@ -174,6 +174,16 @@ static void take_clash(void *context, const char *id, const struct net_port *por
 		snprintf(search->id, sizeof search->id, "%s", id);
 }
 
+/* Whether a container has it whose monitor was killed, and whose socket nobody holds. */
+static bool is_published(struct engine *engine, const struct net_port *port)
+{
+	struct search search = {.wanted = port};
+	struct err ignored;
+
+	net_each_port(engine->run, take_clash, &search, &ignored);
+	return *search.id;
+}
+
 /* anew: its user can choose another. */
 static int taken(struct engine *engine, const struct net_port *port, const char *id, bool anew, struct err *e)
 {
@@ -227,6 +237,10 @@ static int hold_one(struct engine *engine, const struct port_spec *spec, bool an
 	for (unsigned at = spec->host_first; at <= last && rc == -EADDRINUSE; at++) {
 		port->host_port = (uint16_t)at;
 		rc = hold(port, &port->host_port);
+		if (rc >= 0 && last > spec->host_first && is_published(engine, port)) {
+			close_fd(&rc);
+			rc = -EADDRINUSE;
+		}
 	}
 	if (rc >= 0) {
 		*held = rc;

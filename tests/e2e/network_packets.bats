@@ -8,7 +8,7 @@ setup_file() {
 	local program=$BRIG_TEST_DIR/netdrive
 	cc -std=gnu17 -O1 -g -D_GNU_SOURCE -I"$BRIG_TEST_TOP/src" -o "$program" \
 		"$BRIG_TEST_TOP/tests/tools/netdrive.c" "$BRIG_TEST_TOP"/src/net/*.c \
-		"$BRIG_TEST_TOP"/src/base/{fd,buf,err,kernel}.c
+		"$BRIG_TEST_TOP"/src/base/{fd,buf,err,kernel,time}.c
 	mkdir -p /run/netns
 	outside_start
 	outside_serve 80 "hello from outside"

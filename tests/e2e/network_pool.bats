@@ -6,7 +6,7 @@ load lib
 setup_file() {
 	cc -std=gnu17 -O1 -g -D_GNU_SOURCE -I"$BRIG_TEST_TOP/src" -o "$BRIG_TEST_DIR/netdrive" \
 		"$BRIG_TEST_TOP/tests/tools/netdrive.c" "$BRIG_TEST_TOP"/src/net/*.c \
-		"$BRIG_TEST_TOP"/src/base/{fd,buf,err,kernel}.c
+		"$BRIG_TEST_TOP"/src/base/{fd,buf,err,kernel,time}.c
 }
 
 setup() {

@@ -249,6 +249,11 @@ while True:
 		assert_equal "$(map ' : 172')" 0
 	done
 	brig rm -f web >/dev/null
+	# Of a range the next one is taken then, too.
+	start first -p 8200-8203:80
+	kill -9 "$(awk '$1 == "PPid:" { print $2 }' "/proc/$pid/status")"
+	start second -p 8200-8203:80
+	assert_equal "$(brig port second 80)" "0.0.0.0:8201"
 }
 
 @test "a port that is taken: who has it, status 125, and nothing left" {

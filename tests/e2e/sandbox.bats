@@ -138,7 +138,7 @@ caps() { # SET OPTIONS …
 		printf %s "$text" >"$BATS_TEST_TMPDIR/bad"
 		assert_run 125 brig run --rm --security-opt "seccomp=$BATS_TEST_TMPDIR/bad" "$image" true
 		assert_one_error
-		assert_run 125 brig create --security-opt "seccomp=$BATS_TEST_TMPDIR/bad" "$image" true
+		assert_run 1 brig create --security-opt "seccomp=$BATS_TEST_TMPDIR/bad" "$image" true
 		assert_one_error
 	done
 	brig rm kept >/dev/null

@@ -104,7 +104,7 @@ at_terminal() {
 @test "-t without a terminal of the user's works; -it says that it needs one" {
 	assert_run 0 brig run --rm -t "$image" sh -c 'test -t 1 && echo terminal'
 	assert_equal "${output//$'\r'/}" terminal
-	assert_run 125 brig run --rm -it "$image" true
+	assert_run 1 brig run --rm -it "$image" true
 	assert_one_error "the input device is not a TTY"
 	brig run -d --name box --network none "$image" sleep 100 >/dev/null
 	assert_run 1 brig exec -it box true

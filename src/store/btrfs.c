@@ -14,9 +14,11 @@
  * of each. So they are destroyed first, by their ids (their paths are whatever the container made of
  * them), and a commit copies what is in them, as ordinary folders that share data.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/btrfs.h>
+#include <linux/btrfs_tree.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,14 +87,41 @@ static int set_read_only(int subvolume, bool read_only)
 	return ioctl(subvolume, BTRFS_IOC_SUBVOL_SETFLAGS, &flags) < 0 ? -errno : 0;
 }
 
+/* The generation of a subvolume's root folder, which is part of its handle; 0 where it cannot be told. Linux
+ * before 6.2 wants the right one, later ones take 0 for any. */
+static uint32_t root_generation(int anywhere, uint64_t id)
+{
+	auto_free struct btrfs_ioctl_search_args *search = calloc(1, sizeof *search);
+	struct btrfs_ioctl_search_header head;
+	struct btrfs_inode_item item;
+
+	if (!search)
+		return 0;
+	search->key = (struct btrfs_ioctl_search_key){.tree_id = id,
+		.min_objectid = ROOT_INODE,
+		.max_objectid = ROOT_INODE,
+		.min_type = BTRFS_INODE_ITEM_KEY,
+		.max_type = BTRFS_INODE_ITEM_KEY,
+		.max_transid = UINT64_MAX,
+		.nr_items = 1};
+	if (ioctl(anywhere, BTRFS_IOC_TREE_SEARCH, search) < 0 || search->key.nr_items != 1)
+		return 0;
+	memcpy(&head, search->buf, sizeof head);
+	if (head.len < sizeof item)
+		return 0;
+	memcpy(&item, search->buf + sizeof head, sizeof item);
+	return (uint32_t)le64toh(item.generation);
+}
+
 /* The root folder of the subvolume with this id, wherever it is; anywhere is on its file system. */
 static int open_by_id(int anywhere, uint64_t id)
 {
-	/* struct btrfs_fid of the kernel's fs/btrfs/export.h; generation 0 fits any. */
+	/* struct btrfs_fid of the kernel's fs/btrfs/export.h. */
 	struct {
 		uint64_t inode, subvolume;
 		uint32_t generation;
-	} __attribute__((packed)) body = {.inode = ROOT_INODE, .subvolume = id};
+	} __attribute__((packed))
+	body = {.inode = ROOT_INODE, .subvolume = id, .generation = root_generation(anywhere, id)};
 	union {
 		struct file_handle handle;
 		char space[sizeof(struct file_handle) + sizeof body];

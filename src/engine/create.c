@@ -50,13 +50,7 @@ static void add_exposed(struct arena *arena, struct container_config *config, co
 	strings_add(arena, &config->expose, port);
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* The image's ports and the user's; what is published is exposed, too. In the order of a JSON map of
- * docker's. */
+/* The image's ports and the user's; what is published is exposed, too. */
 static int merge_ports(
 	struct arena *arena, const struct oci_config *image, struct container_config *config, struct err *e)
 {
@@ -77,8 +71,6 @@ static int merge_ports(
 				arena_printf(
 					arena, "%u/%s", rows[k].container, port_protocol(rows[k].protocol)));
 	}
-	if (config->expose.count)
-		qsort(config->expose.items, config->expose.count, sizeof *config->expose.items, by_text);
 	return 0;
 }
 

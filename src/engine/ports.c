@@ -174,29 +174,27 @@ static void take_clash(void *context, const char *id, const struct net_port *por
 		snprintf(search->id, sizeof search->id, "%s", id);
 }
 
-/* Whether a container has it whose monitor was killed, and whose socket nobody holds. */
-static bool is_published(struct engine *engine, const struct net_port *port)
+/* The id of the container that has it by the records, or "": its monitor may have been killed, and then
+ * nobody holds the socket. */
+static bool find_publisher(struct engine *engine, const struct net_port *port, char id[65])
 {
 	struct search search = {.wanted = port};
 	struct err ignored;
 
 	net_each_port(engine->run, take_clash, &search, &ignored);
-	return *search.id;
+	memcpy(id, search.id, sizeof search.id);
+	return *id;
 }
 
 /* anew: its user can choose another. */
-static int taken(struct engine *engine, const struct net_port *port, const char *id, bool anew, struct err *e)
+static int taken(struct engine *engine, const struct net_port *port, bool anew, struct err *e)
 {
-	struct search search = {.wanted = port};
 	struct container container;
-	struct err ignored = {0};
-	char who[160] = "";
+	struct err ignored;
+	char id[65], who[160] = "";
 
-	if (id && *id)
-		snprintf(search.id, sizeof search.id, "%s", id);
-	else
-		net_each_port(engine->run, take_clash, &search, &ignored);
-	if (*search.id && container_find(&engine->containers, search.id, &container, &ignored) == 0) {
+	if (find_publisher(engine, port, id) &&
+		container_find(&engine->containers, id, &container, &ignored) == 0) {
 		snprintf(who, sizeof who, "taken by container %s", container.record.identity.name);
 	} else {
 		struct net_holder holder;
@@ -224,6 +222,7 @@ static int hold_one(struct engine *engine, const struct port_spec *spec, bool an
 {
 	const char *ip = *spec->ip ? spec->ip : engine->config->publish_address;
 	int rc = -EADDRINUSE;
+	char id[65];
 
 	*port = (struct net_port){.container_port = spec->container, .protocol = spec->protocol};
 	if (!read_ip(ip, port))
@@ -237,7 +236,7 @@ static int hold_one(struct engine *engine, const struct port_spec *spec, bool an
 	for (unsigned at = spec->host_first; at <= last && rc == -EADDRINUSE; at++) {
 		port->host_port = (uint16_t)at;
 		rc = hold(port, &port->host_port);
-		if (rc >= 0 && last > spec->host_first && is_published(engine, port)) {
+		if (rc >= 0 && last > spec->host_first && find_publisher(engine, port, id)) {
 			close_fd(&rc);
 			rc = -EADDRINUSE;
 		}
@@ -261,7 +260,7 @@ static int hold_one(struct engine *engine, const struct port_spec *spec, bool an
 		return err_set(e, ERR_CONFLICT, 0, "cannot publish port %u: all of the ports %u-%u are taken",
 			spec->container, spec->host_first, last);
 	if (rc == -EADDRINUSE)
-		return taken(engine, port, NULL, anew, e);
+		return taken(engine, port, anew, e);
 	return err_errno(e, rc, "cannot publish port %u", port->host_port);
 }
 
@@ -386,7 +385,8 @@ void ports_forward(struct ports *ports)
 int ports_publish(struct engine *engine, const struct container *container,
 	const struct net_attachment *network, struct ports *ports, struct err *e)
 {
-	char clash[65];
+	char clash[65], id[65];
+	size_t which = 0;
 	struct net_publish publish = {.run_root = engine->run,
 		.network = network->network,
 		.id = container->id,
@@ -396,8 +396,13 @@ int ports_publish(struct engine *engine, const struct container *container,
 
 	if (net_publish(&publish, clash, e) == 0)
 		return forward(ports, network->address, e);
-	/* One of a container whose monitor was killed, or of another run root. */
-	return e->kind == ERR_CONFLICT ? taken(engine, &ports->list[0], clash, ports->anew, e) : -1;
+	/* One of another run root, of whose records we have none: which one cannot be told. */
+	if (e->kind != ERR_CONFLICT || !*clash)
+		return -1;
+	/* One of a container whose monitor was killed. */
+	while (which + 1 < ports->count && !find_publisher(engine, &ports->list[which], id))
+		which++;
+	return taken(engine, &ports->list[which], ports->anew, e);
 }
 
 /* ---- lists ---- */

@@ -296,7 +296,8 @@ int bridge_publish(const struct net_publish *publish, char clash[65], struct err
 		return 0;
 	withdraw_records(&ipam, id);
 	if (result == -EEXIST)
-		return err_set(e, ERR_CONFLICT, 0, "the port is published already");
+		return err_set(e, ERR_CONFLICT, 0,
+			"a port is published already, by a container of another run root");
 	return err_errno(
 		e, result, "cannot publish ports%s%s", host.filter.reason[0] ? ": " : "", host.filter.reason);
 }

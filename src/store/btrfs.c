@@ -117,11 +117,12 @@ static uint32_t root_generation(int anywhere, uint64_t id)
 static int open_by_id(int anywhere, uint64_t id)
 {
 	/* struct btrfs_fid of the kernel's fs/btrfs/export.h. */
-	struct {
+	struct body {
 		uint64_t inode, subvolume;
 		uint32_t generation;
-	} __attribute__((packed))
-	body = {.inode = ROOT_INODE, .subvolume = id, .generation = root_generation(anywhere, id)};
+	} __attribute__((packed));
+	struct body body = {
+		.inode = ROOT_INODE, .subvolume = id, .generation = root_generation(anywhere, id)};
 	union {
 		struct file_handle handle;
 		char space[sizeof(struct file_handle) + sizeof body];

@@ -513,7 +513,7 @@ int volume_stage_empty(struct store *store, int stage, struct err *e)
 		close_fd(&fd);
 		return err_errno(e, number, "cannot read a folder in %s/tmp", store->path);
 	}
-	while ((entry = readdir(stream))) {
+	while ((errno = 0, entry = readdir(stream))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
 		auto_close int folder = fd_open(stage, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
@@ -523,6 +523,9 @@ int volume_stage_empty(struct store *store, int stage, struct err *e)
 		else if ((number = fd_remove_tree(stage, entry->d_name)) < 0)
 			rc = err_errno(e, number, "cannot remove what a volume in %s holds", store->path);
 	}
+	/* What was not seen is still there. */
+	if (rc == 0 && errno)
+		rc = err_errno(e, errno, "cannot read a folder in %s/tmp", store->path);
 	closedir(stream);
 	return rc;
 }

@@ -100,8 +100,7 @@ void volume_fill_undo(struct volume_fill *fill);
 int volume_stage(struct store *store, struct store_stage *stage, struct err *e);
 /* Takes the volume's name away; what it holds goes with the stage. One that is damaged can be
  * taken too. ERR_NOT_FOUND, ERR_CONFLICT where something is mounted on it, or, with a dataset, a
- * process of the host is in it. Under volumes/.lock,
- * exclusive. */
+ * process of the host is in it. Under volumes/.lock, exclusive. */
 int volume_take(struct store *store, const char *name, const struct store_stage *stage, struct err *e);
 /* Removes what was taken; takes a stage whose fd is -1. What could not be removed (-1) is left
  * to a sweep. */

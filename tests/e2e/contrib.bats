@@ -92,7 +92,7 @@ stand_in() {
 }
 
 @test "OpenZFS comes from contrib; a kernel whose headers are gone is renewed first" {
-	printf 'deb http://deb.debian.org/debian bookworm main\n' >/etc/apt/sources.list
+	printf 'deb http://debian.example/debian bookworm main\n' >/etc/apt/sources.list
 	stand_in uname 'echo 6.1.0-20-cloud-amd64'
 	stand_in modprobe "[ -e '$BRIG_TEST_DIR/installed' ]"
 	stand_in apt-cache 'exit 100'
@@ -101,7 +101,7 @@ stand_in() {
 	assert_run 1 env "PATH=$BRIG_TEST_DIR/stand-ins:$PATH" "$BRIG_TEST_TOP/contrib/provision"
 	assert_match "$errors" "^provision: Debian has no headers of the running kernel 6.1.0-20-cloud-amd64"
 	assert_match "$(cat "$BRIG_TEST_DIR/asked")" "apt-get .* install linux-image-cloud-amd64"$'\n|$'
-	assert_equal "$(cat /etc/apt/sources.list)" "deb http://deb.debian.org/debian bookworm main contrib"
+	assert_equal "$(cat /etc/apt/sources.list)" "deb http://debian.example/debian bookworm main contrib"
 	# After the reboot.
 	stand_in uname 'echo 6.1.0-44-cloud-amd64'
 	stand_in apt-cache
@@ -109,7 +109,7 @@ stand_in() {
 	assert_run 0 env "PATH=$BRIG_TEST_DIR/stand-ins:$PATH" "$BRIG_TEST_TOP/contrib/provision"
 	assert_match "$(cat "$BRIG_TEST_DIR/asked")" "install linux-headers-6.1.0-44-cloud-amd64 zfs-dkms zfsutils-linux"
 	assert_match "$(cat "$BRIG_TEST_DIR/asked")" "zpool create zocker /var/lib/zocker.img"
-	assert_equal "$(cat /etc/apt/sources.list)" "deb http://deb.debian.org/debian bookworm main contrib"
+	assert_equal "$(cat /etc/apt/sources.list)" "deb http://debian.example/debian bookworm main contrib"
 }
 
 @test "wrong words are refused" {

@@ -146,7 +146,7 @@ map() {
 	assert_equal "$(brig ps --format '{{.Ports}}')" "[::1]:5353->53/udp, [::]:5354->54/udp, [::1]:8080->80/tcp, [2001:db8::2]:8080->80/tcp, [::]:8081->81/tcp"
 	assert_equal "$(brig inspect -f '{{json (index .NetworkSettings.Ports "81/tcp")}}' web)" '[{"HostIp":"::","HostPort":"8081"}]'
 	# Large, both ways, with a client that ends its half first, and with one that is slow.
-	nsenter -t "$pid" -n socat TCP4-LISTEN:81,fork,reuseaddr 'SYSTEM:cat' 3>&- &
+	nsenter -t "$pid" -n socat -t30 TCP4-LISTEN:81,fork,reuseaddr,backlog=64 SYSTEM:cat 3>&- &
 	servers+=($!)
 	wait_until 5 nsenter -t "$pid" -n socat -u OPEN:/dev/null TCP:127.0.0.1:81
 	head -c 20000000 /dev/urandom >"$BATS_TEST_TMPDIR/sent"
@@ -254,6 +254,9 @@ while True:
 	kill -9 "$(awk '$1 == "PPid:" { print $2 }' "/proc/$pid/status")"
 	start second -p 8200-8203:80
 	assert_equal "$(brig port second 80)" "0.0.0.0:8201"
+	# And the error names the one of several that is taken.
+	assert_run 125 brig run --rm -p 8300:81 -p 8200:80 "$image" true
+	assert_one_error "cannot publish port 8200: it is taken by container first"
 }
 
 @test "a port that is taken: who has it, status 125, and nothing left" {

@@ -15,7 +15,8 @@ import sys
 
 def show(title, text, lines=80):
     print(f"FAILED: {title}", file=sys.stderr)
-    for line in text.splitlines()[-lines:]:
+    rows = text.splitlines()
+    for line in rows[:10] + rows[10:][-lines:]:
         print(f"    {line}", file=sys.stderr)
 
 
@@ -32,7 +33,9 @@ def meson(path):
                 none = max(none, 1)
             elif row["result"] != "OK":
                 bad = max(bad, 1)
-                show(f'{row["name"]} ({row["result"]}, {row["duration"]:.1f} s)', text)
+                # First what failed and why: the rest is long, and who shows it may cut it.
+                why = re.findall(r"^(?:\[ +(?:ERROR|LINE) +\]|SUMMARY:|\[  FAILED  \] \D).*", text, re.M)
+                show(f'{row["name"]} ({row["result"]}, {row["duration"]:.1f} s)', "\n".join(why + ["--", text]), 60)
             elif good + none == 0:
                 good = 1  # a program that is one test by itself
             passed, failed, skipped = passed + good, failed + bad, skipped + none

@@ -414,17 +414,34 @@ static int copy_node(struct tree_walk *walk, int to, const char *name, const str
 
 static int copy_folder(struct tree_walk *walk, int root, int from, int to, struct err *e);
 
-static int copy_subfolder(struct tree_walk *walk, int root, int from, int to, const char *name, struct err *e)
+/* Where something is mounted: an empty folder like the root of that, as other archivers of one file
+ * system make it. So /tmp stays writable, and a second copy is the same as the first. */
+static int copy_mount_point(
+	struct tree_walk *walk, int to, const char *name, const struct stat *st, struct err *e)
+{
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, st->st_mtim};
+	int rc = mkdirat(to, name, 0700) < 0 ? -errno : 0;
+
+	walk->result.skipped++;
+	if (rc == 0)
+		rc = owner_result(walk, fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW));
+	if (rc == 0 && fchmodat(to, name, st->st_mode & 07777, 0) < 0)
+		rc = -errno;
+	if (rc == 0 && utimensat(to, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		rc = -errno;
+	return rc < 0 ? tree_failed(walk, rc, "copy", e) : 0;
+}
+
+static int copy_subfolder(struct tree_walk *walk, int root, int from, int to, const char *name,
+	const struct stat *st, struct err *e)
 {
 	auto_close int in = kernel_openat2(from, name,
 		&(const struct kernel_open_how){
 			.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
 			.resolve = KERNEL_RESOLVE_NO_XDEV | KERNEL_RESOLVE_NO_SYMLINKS,
 		});
-	if (in == -EXDEV) {
-		walk->result.skipped++; /* something is mounted there */
-		return mkdirat(to, name, 0755) < 0 ? tree_failed(walk, errno, "copy", e) : 0;
-	}
+	if (in == -EXDEV)
+		return copy_mount_point(walk, to, name, st, e);
 	if (in < 0)
 		return tree_failed(walk, in, "read", e);
 	if (mkdirat(to, name, 0700) < 0)
@@ -446,7 +463,7 @@ int tree_copy_name(struct tree_walk *walk, int root, int from, int to, const cha
 		return tree_failed(walk, ENAMETOOLONG, "copy", e);
 	walk->result.entries++;
 	if (S_ISDIR(st.st_mode))
-		return copy_subfolder(walk, root, from, to, name, e);
+		return copy_subfolder(walk, root, from, to, name, &st, e);
 	const char *first = st.st_nlink > 1 ? tree_link_seen(walk, &st) : NULL;
 	if (first) {
 		/* Ours all the way: the folders of its path were made here. */

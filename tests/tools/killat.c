@@ -9,7 +9,8 @@
  * Processes named COMM do not count; with -m only the command's first process does. The
  * others go on unhindered. The last line on descriptor 9 (where that is open) is the number
  * of calls counted and the name of the one that was hit: "123 renameat". N = 0 only counts.
- * Ends when the command's first process does, with its status, 137 where that was killed.
+ * Ends when the command's first process does, with its status, 137 where that was killed; where
+ * all were killed, when the last of them is gone, and with it the locks that it held.
  */
 #include <errno.h>
 #include <signal.h>
@@ -146,7 +147,7 @@ static const char *counted(unsigned long number)
 int main(int argc, char **argv)
 {
 	bool all = false, only_main = false, done = false;
-	int option, excludes = 0, status;
+	int option, excludes = 0, status, result = 125;
 	long wanted, count = 0;
 	char report[64] = "";
 
@@ -184,16 +185,23 @@ int main(int argc, char **argv)
 	for (;;) {
 		pid_t pid = waitpid(-1, &status, __WALL);
 		if (pid < 0)
-			return 125;
+			return first < 0 ? result : 125;
 		if (WIFEXITED(status) || WIFSIGNALED(status)) {
 			processes[slot_of(pid)] = 0;
 			if (pid != first)
 				continue;
+			first = -1;
 			if (!report[0])
 				snprintf(report, sizeof report, "%ld -", count);
 			dprintf(REPORT, "%s\n", report);
-			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			if (done && all)
+				continue;
+			return result;
 		}
+		/* Born while the others were being killed. */
+		if (done && all)
+			kill(pid, SIGKILL);
 		int slot = slot_of(pid), stop = WSTOPSIG(status), event = status >> 16, pass = 0;
 		if (event == PTRACE_EVENT_STOP &&
 			(stop == SIGSTOP || stop == SIGTSTP || stop == SIGTTIN || stop == SIGTTOU)) {

@@ -734,6 +734,10 @@ static void from_folder(void **state)
 	assert_int_equal(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
 	snprintf(path, sizeof path, "%s/host/mounted/inside", place.path);
 	write_file(AT_FDCWD, path, "x");
+	*strrchr(path, '/') = '\0';
+	const struct timespec long_ago[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+	assert_int_equal(chmod(path, 01777), 0);
+	assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
 
 	close(host);
 	snprintf(path, sizeof path, "%s/host", place.path);
@@ -770,6 +774,8 @@ static void from_folder(void **state)
 		*gone; gone++)
 		assert_int_equal(fstatat(tree, *gone, &st, AT_SYMLINK_NOFOLLOW), -1);
 	assert_int_equal(fstatat(tree, "mounted", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(st.st_mode & 07777, 01777);
+	assert_int_equal(st.st_mtim.tv_sec, 1000000000);
 	snprintf(path, sizeof path, "%s/layers/%s/tree/file", place.path, oci_digest_hex(&layer.chain_id));
 	assert_int_equal(listxattr(path, NULL, 0), sizeof "user.kept");
 	close(tree);

@@ -6,11 +6,13 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/fd.h"
+#include "base/kernel.h"
 #include "base/log.h"
 #include "engine/container.h"
 #include "engine/control.h"
@@ -58,6 +60,61 @@ static void hold_terminal(int master, int own)
 	while (read(held, dropped, sizeof dropped) > 0 || errno == EINTR)
 		errno = 0;
 	_exit(0);
+}
+
+/* What becomes of a process that has started a detached command: its parent, until it has ended, so
+ * that it is reaped wherever we run. A container cannot end before all in it were, and not every
+ * host's process 1 reaps. It reads what is written to the command's terminal, if it has one. */
+static _Noreturn void keep(pid_t command, int console)
+{
+	char dropped[4096];
+	bool terminal = console >= 0 && dup3(console, 0, O_CLOEXEC) == 0;
+
+	kernel_close_range(terminal ? 1 : 0, ~0U, 0);
+	if (terminal)
+		fcntl(0, F_SETFL, 0);
+	while (terminal && (read(0, dropped, sizeof dropped) > 0 || errno == EINTR))
+		errno = 0;
+	while (waitpid(command, NULL, 0) < 0 && errno == EINTR)
+		;
+	_exit(0);
+}
+
+/* As runtime_exec, in a process of its own that stays as the command's parent. */
+static int exec_detached(const struct runtime_exec *exec, struct err *e)
+{
+	int ends[2], console = -1, rc;
+	struct runtime_process process;
+	struct err failure = {0};
+
+	rc = fd_pipe(ends, 0);
+	if (rc < 0)
+		return err_errno(e, rc, "cannot make a pipe");
+	pid_t keeper = fork();
+	if (keeper == 0) {
+		setsid();
+		close(ends[0]);
+		rc = runtime_exec(exec, &process, &console, &failure);
+		if (rc == 0)
+			failure.kind = ERR_NONE;
+		/* One write: it fits into the pipe whole. */
+		if (write(ends[1], &failure, sizeof failure) < 0 || rc < 0)
+			_exit(1);
+		keep(process.pid, console);
+	}
+	rc = keeper < 0 ? -errno : 0;
+	close(ends[1]);
+	ssize_t n = rc < 0 ? 0 : read(ends[0], &failure, sizeof failure);
+	close(ends[0]);
+	if (rc < 0)
+		return err_errno(e, rc, "cannot make a process");
+	if (n == (ssize_t)sizeof failure && failure.kind == ERR_NONE)
+		return 0;
+	waitpid(keeper, NULL, 0);
+	if (n != (ssize_t)sizeof failure)
+		return err_set(e, ERR_SYSTEM, 0, "the process that starts the command was killed");
+	*e = failure;
+	return -1;
 }
 
 /* The container's own spec, with another process in it; config is changed to that. */
@@ -153,8 +210,12 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 	close_fd(&dir);
 	engine_close(engine);
 	/* Looked up while /proc is still the host's. */
-	auto_close int own = options->terminal ? fd_open(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY, 0) : -1;
-	rc = runtime_exec(&exec, &process, &console, e);
+	bool may_leave = options->terminal && !options->detach;
+	auto_close int own = may_leave ? fd_open(AT_FDCWD, "/proc/self/ns/pid", O_RDONLY, 0) : -1;
+	if (options->detach)
+		rc = exec_detached(&exec, e);
+	else
+		rc = runtime_exec(&exec, &process, &console, e);
 	if (grouped)
 		cgroup_close(&cgroup);
 	for (int i = 0; i < 3; i++)
@@ -169,13 +230,8 @@ int engine_exec(struct engine *engine, const struct exec_options *options, enum 
 		monitor_client_close(&client);
 		return -1;
 	}
-	if (options->detach) {
-		close_fd(&process.pidfd);
-		if (console >= 0)
-			hold_terminal(console, own);
-		close_fd(&console);
+	if (options->detach)
 		return 0;
-	}
 	client.process = process.pidfd;
 	if (options->terminal) {
 		client.output = console;

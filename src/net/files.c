@@ -53,10 +53,14 @@ int net_render_hosts(const struct net_files *files, const char *gateway, struct 
 		buf_printf(out, "%s\t%.*s\n", address, (int)(colon - *entry), *entry);
 	}
 	if (files->address && *files->address && files->hostname && *files->hostname) {
-		buf_printf(out, "%s\t", files->address);
+		/* The whole name, be it given in one or in two, and its first part. */
+		size_t first = strcspn(files->hostname, ".");
+		buf_printf(out, "%s\t%s", files->address, files->hostname);
 		if (files->domainname && *files->domainname)
-			buf_printf(out, "%s.%s ", files->hostname, files->domainname);
-		buf_printf(out, "%s\n", files->hostname);
+			buf_printf(out, ".%s %.*s", files->domainname, (int)first, files->hostname);
+		else if (files->hostname[first])
+			buf_printf(out, " %.*s", (int)first, files->hostname);
+		buf_string(out, "\n");
 	}
 	return 0;
 }

@@ -121,6 +121,22 @@ teardown() {
 	assert_match "$(timeout -k 2 10 "$BRIG" exec -d box sleep 30 2>&1 | cat; echo over)" over
 }
 
+@test "-d on a host whose process 1 reaps nobody: the container can be stopped and removed" {
+	# Python waits for its own child only, and what is orphaned becomes its own.
+	assert_run 0 timeout -k 2 60 unshare -m -p -f --mount-proc python3 -c \
+		'import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))' sh -euc '
+		brig=$1 image=$2
+		$brig run -d --name unreaped --network none $image sleep 100 >/dev/null
+		$brig exec -d unreaped sleep 100
+		$brig exec -d -t unreaped sleep 100
+		$brig exec -d unreaped true
+		$brig exec unreaped ps
+		$brig stop -t 0 unreaped
+		$brig rm unreaped' sh "$BRIG" "$image"
+	assert_equal "$(grep -c "sleep 100" <<<"$output")" 3
+	assert_equal "$(tail -n 2 <<<"$output")" $'unreaped\nunreaped'
+}
+
 @test "the container's end is the end of what was joined" {
 	brig run -d --name short --network none "$image" sleep 100 >/dev/null
 	"$BRIG" exec short sleep 100 3>&- &

@@ -59,6 +59,11 @@ assert_run() {
 assert_equal() {
 	[[ $1 == "$2" ]] || fail "${3:-not equal}" "  expected: $2" "  was:      $1"
 }
+# assert_silent COMMAND …: succeeds and has nothing to say.
+assert_silent() {
+	assert_run 0 "$@"
+	assert_equal "$output$errors" "" "is not silent: $*"
+}
 # assert_match TEXT REGEX
 assert_match() {
 	[[ $1 =~ $2 ]] || fail "does not match: $2" "$1"

@@ -52,7 +52,7 @@ teardown() {
 	brig run --name lines --network none "$image" seq 10 >/dev/null
 	assert_equal "$(brig logs -n 3 lines)" $'8\n9\n10'
 	assert_equal "$(brig logs --tail 1 lines)" 10
-	assert_equal "$(brig logs --tail=0 lines)" ""
+	assert_silent brig logs --tail=0 lines
 	assert_equal "$(brig logs -n all lines | wc -l)" 10
 	assert_equal "$(brig logs -n '' lines | wc -l)" 10
 	assert_equal "$(brig logs -n 100 lines | wc -l)" 10
@@ -67,7 +67,7 @@ teardown() {
 	assert_equal "$(brig logs --since "$at" spaced)" late
 	assert_equal "$(brig logs --until "$(brig logs -t spaced | sed -n 's/ early//p')" spaced)" early
 	assert_equal "$(brig logs --since 1h spaced)" $'early\nlate'
-	assert_equal "$(brig logs --since "$(date -d '+1 hour' +%s)" spaced)" ""
+	assert_silent brig logs --since "$(date -d '+1 hour' +%s)" spaced
 	assert_equal "$(brig logs --since "$(date -d '-1 hour' +%Y-%m-%dT%H:%M:%S%:z)" --tail 1 spaced)" late
 	assert_run 1 brig logs --since yesterday-ish spaced
 	assert_one_error yesterday-ish

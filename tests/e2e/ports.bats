@@ -74,7 +74,7 @@ map() {
 	assert_run 1 brig port web 81
 	assert_one_error "no public port '81' published for web"
 	assert_equal "$(brig ps --format '{{.Names}} {{.Ports}}' -f publish=8080)" "web 0.0.0.0:8080->80/tcp"
-	assert_equal "$(brig ps -q -f publish=80)" ""
+	assert_silent brig ps -q -f publish=80
 	assert_equal "$(brig ps --format '{{.Names}}' -f expose=80)" "web"
 	assert_equal "$(brig inspect -f '{{json .NetworkSettings.Ports}}' web)" '{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"}]}'
 	assert_equal "$(brig inspect -f '{{json .HostConfig.PortBindings}}' web)" '{"80/tcp":[{"HostIp":"","HostPort":"8080"}]}'
@@ -301,8 +301,8 @@ while True:
 	brig run --rm "$image" true 2>/dev/null
 	assert_equal "$(outside timeout 5 socat -T2 -u TCP:192.0.2.2:8080 -)" "web 192.0.2.1"
 	brig stop -t 0 web >/dev/null
-	assert_equal "$(brig port web)" ""
-	assert_equal "$(brig ps -a --format '{{.Ports}}' -f name=web)" ""
+	assert_silent brig port web
+	assert_silent brig ps -a --format '{{.Ports}}' -f name=web
 	assert_equal "$(map ' : 172')" 0
 	brig start web >/dev/null
 	serve web 80

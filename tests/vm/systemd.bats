@@ -117,7 +117,7 @@ as_user() {
 	wait_until 10 up
 	assert_equal "$(systemctl is-active box)" active
 	systemctl stop box
-	assert_equal "$(brig ps -a -q)" ""
+	assert_silent brig ps -a -q
 	journalctl -q --sync
 	assert_match "$(journalctl -q -u box -o cat)" bye
 	assert_run 1 brig inspect box

@@ -40,6 +40,7 @@ enum {
 	ROOT_INODE = 256,       /* of every subvolume: BTRFS_FIRST_FREE_OBJECTID */
 	HANDLE_TYPE = 0x4d,     /* FILEID_BTRFS_WITHOUT_PARENT of linux/exportfs.h */
 	NESTED_LIMIT = 1 << 20, /* subvolumes below one */
+	LITTLE_LEFT = 64 << 20, /* bytes */
 };
 
 /* The ioctls. All return 0 or -errno. */
@@ -357,6 +358,16 @@ static int btrfs_layer_seal(struct store *store, int stage, struct err *e)
 	return rc < 0 ? out_of(store, rc, "make a subvolume read-only", e) : 0;
 }
 
+/* What was removed is freed in the background, half a minute later at worst. Where next to nothing is left
+ * that is too late for the user's next command: this ends the transaction and wakes who frees. */
+static void free_soon(int anywhere)
+{
+	struct statfs fs;
+
+	if (fstatfs(anywhere, &fs) == 0 && fs.f_bavail * (uint64_t)fs.f_bsize < LITTLE_LEFT)
+		ioctl(anywhere, BTRFS_IOC_SYNC);
+}
+
 static int remove_subvolume(struct store *store, int folder, const char *name, struct err *e)
 {
 	int rc = destroy(folder, name);
@@ -365,12 +376,15 @@ static int remove_subvolume(struct store *store, int folder, const char *name, s
 		err_errno(e, rc, "cannot remove a subvolume in %s", store->path);
 		return err_hint(e, "an ordinary user can where it is mounted with -o user_subvol_rm_allowed");
 	}
-	return rc < 0 ? err_errno(e, rc, "cannot remove a subvolume in %s", store->path) : 0;
+	if (rc < 0)
+		return err_errno(e, rc, "cannot remove a subvolume in %s", store->path);
+	free_soon(folder);
+	return 0;
 }
 
 static int btrfs_layer_remove(struct store *store, int folder, struct err *e)
 {
-	/* Its space is free after the kernel's next transaction, within half a minute. Asking for one
+	/* Its space is free after the kernel's next transaction. Asking for one every time
 	 * (BTRFS_IOC_START_SYNC) can take as long: it waits for who has one open. */
 	return remove_subvolume(store, folder, "tree", e);
 }

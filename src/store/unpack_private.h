@@ -13,7 +13,8 @@ struct unpack_slot {
 	char *path;
 	size_t length;
 	uint32_t hash;
-	int fd; /* O_PATH */
+	int fd;        /* O_PATH */
+	bool inherits; /* gives its group to what is made in it: owners and modes have to be set */
 	uint64_t used;
 };
 
@@ -38,8 +39,9 @@ struct unpack_tree {
 	bool one_owner;
 	uid_t uid; /* what new files belong to */
 	gid_t gid;
-	bool inherits; /* a folder may hand down its group: always set owners and modes */
-	bool replaced; /* something was removed: times may name what is gone */
+	bool root_inherits; /* as a slot's */
+	bool inherits;      /* of the folder that was opened last */
+	bool replaced;      /* something was removed: times may name what is gone */
 
 	struct unpack_slot slots[UNPACK_SLOTS];
 	uint64_t clock;

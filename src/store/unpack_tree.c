@@ -223,6 +223,7 @@ static int find_folder(struct unpack_tree *tree, const char *path, size_t length
 		if (slot->hash == hash && slot->length == length && slot->path &&
 			!memcmp(slot->path, path, length)) {
 			slot->used = ++tree->clock;
+			tree->inherits = slot->inherits;
 			return slot->fd;
 		}
 	}
@@ -233,7 +234,9 @@ static int find_folder(struct unpack_tree *tree, const char *path, size_t length
 static int keep_folder(struct unpack_tree *tree, const char *path, size_t length, uint32_t hash, int fd)
 {
 	struct unpack_slot *oldest = NULL;
+	struct stat st;
 
+	tree->inherits = fstat(fd, &st) < 0 || st.st_mode & S_ISGID;
 	for (struct unpack_slot *slot = tree->slots; slot < tree->slots + UNPACK_SLOTS; slot++) {
 		if ((!oldest || slot->used < oldest->used) && !(slot->path && slot->fd == tree->pinned))
 			oldest = slot;
@@ -246,6 +249,7 @@ static int keep_folder(struct unpack_tree *tree, const char *path, size_t length
 		.length = length,
 		.hash = hash,
 		.fd = fd,
+		.inherits = tree->inherits,
 		.used = ++tree->clock};
 	if (!oldest->path)
 		abort();
@@ -279,8 +283,10 @@ static int open_resolved(struct unpack_tree *tree, const char *path, size_t leng
  */
 static int open_folder(struct unpack_tree *tree, const char *path, size_t length, bool make, struct err *e)
 {
-	if (!length)
+	if (!length) {
+		tree->inherits = tree->root_inherits;
 		return tree->root;
+	}
 	uint32_t hash = path_hash(path, length);
 	int fd = find_folder(tree, path, length, hash);
 	if (fd >= 0)
@@ -335,7 +341,7 @@ static const struct timespec *times_of(const struct tar_entry *entry, struct tim
 	return out;
 }
 
-/* Whether a new file has to be given to somebody. */
+/* Whether a new file in the folder that was opened last has to be given to somebody. */
 static bool needs_owner(const struct unpack_tree *tree, const struct tar_entry *entry)
 {
 	return tree->inherits || entry->uid != tree->uid || entry->gid != tree->gid;
@@ -410,8 +416,9 @@ static int make_folder(struct unpack_tree *tree, int parent, const char *name, c
 		rc = owner_result(tree, fchownat(parent, name, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW));
 	if (rc == 0 && (!fresh || tree->inherits || entry->mode & 06000))
 		rc = fchmodat(parent, name, entry->mode, 0) < 0 ? -errno : 0;
-	if (entry->mode & S_ISGID)
-		tree->inherits = true;
+	/* It may be open already, by a link's name, too. */
+	if (!fresh && entry->mode & S_ISGID)
+		forget_folders(tree, parent, -1);
 	if (rc == 0 && entry->xattr_count) {
 		auto_close int fd = fd_open(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 		rc = fd < 0 ? fd : set_xattrs(tree, fd, entry);
@@ -664,6 +671,7 @@ static int take_root(struct unpack_tree *tree, const struct tar_entry *entry, st
 	if (entry->type != TAR_DIRECTORY)
 		return refuse(entry->path, e, "has no name");
 	int rc = make_folder(tree, tree->root, ".", entry);
+	tree->root_inherits |= entry->mode & S_ISGID;
 	if (rc < 0)
 		return failed(entry->path, rc, e);
 	keep_time(tree, "", entry);
@@ -749,7 +757,7 @@ int unpack_tree(struct unpack_tree *tree, struct tar_reader *reader, uint64_t *e
 
 	if (fstat(tree->root, &st) < 0)
 		return err_errno(e, errno, "cannot look at the layer's folder");
-	tree->inherits = tree->whiteouts == UNPACK_WHITEOUTS_APPLY || st.st_mode & S_ISGID;
+	tree->root_inherits = st.st_mode & S_ISGID;
 	tree->pinned = -1;
 	tree->times_end = &tree->times;
 	*entries = 0;

@@ -511,6 +511,66 @@ static void metadata(void **state)
 	drop_place(&place);
 }
 
+/* A folder gives its group to what is made in it, and to nothing else; whatever it gave is put right. It may
+ * have been there before, become one that gives while it is open, also by a link's name, or be the root. */
+static void handed_down(void **state)
+{
+	static const struct {
+		enum tar_type type;
+		const char *path;
+		mode_t mode;
+		gid_t gid;
+		const char *link;
+	} entries[] = {
+		{TAR_DIRECTORY, "was", 0755, 0, ""},
+		{TAR_SYMLINK, "alias", 0777, 0, "was"},
+		{TAR_FILE, "alias/before", 0644, 0, ""},
+		{TAR_FILE, "was/before2", 0644, 0, ""},
+		{TAR_DIRECTORY, "was", 02775, 50, ""},
+		{TAR_FILE, "alias/file", 0644, 0, ""},
+		{TAR_FILE, "was/file2", 0751, 7, ""},
+		{TAR_DIRECTORY, "was/sub", 0755, 0, ""},
+		{TAR_SYMLINK, "was/link", 0777, 0, "x"},
+		{TAR_FIFO, "was/fifo", 0600, 0, ""},
+		{TAR_FILE, "was/sub/file", 0644, 0, ""},
+		{TAR_DIRECTORY, "plain", 0755, 0, ""},
+		{TAR_FILE, "plain/file", 0644, 0, ""},
+		{TAR_FILE, "there/file", 0644, 0, ""},
+		{TAR_DIRECTORY, "there/sub", 0755, 0, ""},
+		{TAR_DIRECTORY, "./", 02775, 50, ""},
+		{TAR_FILE, "file", 0644, 0, ""},
+		{TAR_DIRECTORY, "sub", 0755, 0, ""},
+	};
+	static const enum unpack_whiteouts ways[] = {UNPACK_WHITEOUTS_OVERLAY, UNPACK_WHITEOUTS_APPLY};
+	(void)state;
+
+	for (size_t way = 0; way < unit_count(ways); way++) {
+		struct place place = make_place();
+		struct archive a = {0};
+		struct stat st;
+
+		assert_int_equal(mkdirat(place.tree, "there", 0755), 0);
+		assert_int_equal(fchownat(place.tree, "there", 0, 60, 0), 0);
+		assert_int_equal(fchmodat(place.tree, "there", 02755, 0), 0);
+		for (size_t i = 0; i < unit_count(entries); i++)
+			archive_entry(&a,
+				(struct tar_entry){.type = entries[i].type,
+					.path = entries[i].path,
+					.link = entries[i].link,
+					.mode = entries[i].mode,
+					.gid = entries[i].gid},
+				"", 0);
+		must_run(&place, &a, ways[way]);
+		for (size_t i = 1; i < unit_count(entries); i++) {
+			unit_row("way %zu: %s\n", way, entries[i].path);
+			assert_int_equal(fstatat(place.tree, entries[i].path, &st, AT_SYMLINK_NOFOLLOW), 0);
+			assert_int_equal(st.st_gid, entries[i].gid);
+			assert_int_equal(st.st_mode & 07777, entries[i].mode);
+		}
+		drop_place(&place);
+	}
+}
+
 static void devices(void **state)
 {
 	static const struct {
@@ -843,6 +903,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(overlay_whiteouts),
 		cmocka_unit_test(applied_whiteouts),
 		cmocka_unit_test(metadata),
+		cmocka_unit_test(handed_down),
 		cmocka_unit_test(devices),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(holes),

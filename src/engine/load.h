@@ -9,8 +9,8 @@
  * leaves nothing but, where a driver or the number of layers wants more than one round, whole layers.
  *
  * Two forms: docker's (manifest.json, which counts where both are there) and an OCI layout
- * (oci-layout, index.json, blobs/). Only the latter's blobs are kept: docker's form holds
- * no manifest that they could belong to.
+ * (oci-layout, index.json, blobs/). The latter's blobs are kept; of docker's, which
+ * holds no manifest, compressed layers that lie in blobs/sha256 under their digest.
  */
 #ifndef ENGINE_LOAD_H
 #define ENGINE_LOAD_H

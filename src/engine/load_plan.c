@@ -180,6 +180,22 @@ static bool stated_digest(const char *name, struct oci_digest *out)
 	return true;
 }
 
+/* A compressed layer that lies where an OCI layout has it is kept as it is, so that the image can go out
+ * again as it came. A plain one would lie in the store twice. */
+static void note_blob(const struct planning *p, struct load_source *source)
+{
+	static const char folder[] = "blobs/sha256/";
+	struct err ignored;
+	const struct archive_member *member = archive_find(p->archive, source->member, &ignored);
+
+	if (member && !strncmp(source->member, folder, sizeof folder - 1) &&
+		stated_digest(source->member, &source->blob) &&
+		archive_compression_at(p->archive->file, member->offset, member->size) == ARCHIVE_COMPRESSED)
+		source->blob_size = (int64_t)member->size;
+	else
+		source->blob = (struct oci_digest){0};
+}
+
 static int add_docker_image(struct planning *p, const struct json *item, struct err *e)
 {
 	const char *config = json_get_string(item, "Config");
@@ -212,7 +228,8 @@ static int add_docker_image(struct planning *p, const struct json *item, struct 
 	json_for_each (layer, layers) {
 		if (layer->type != JSON_STRING)
 			return refuse(p, e, "manifest.json names a layer by something that is no string");
-		image->layers[i++].member = arena_strdup(p->arena, layer->string);
+		image->layers[i].member = arena_strdup(p->arena, layer->string);
+		note_blob(p, &image->layers[i++]);
 	}
 	json_for_each (tag, tags) {
 		if (tag->type != JSON_STRING)

@@ -87,6 +87,12 @@ static void set_content(struct layer *layer, const void *context)
 	layer->content = *(const struct oci_digest *)context;
 }
 
+int layer_archive(struct store *store, const char *chain, struct tar_writer *w, struct err *e)
+{
+	struct layer layer;
+	return layer_read(store, chain, &layer, e) < 0 ? -1 : write_archive(store, &layer, w, e);
+}
+
 int layer_content(struct store *store, const char *chain, struct oci_digest *content, struct err *e)
 {
 	struct layer layer;

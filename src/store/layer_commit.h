@@ -29,6 +29,13 @@ int layer_below(struct store *store, const char *chain, char below[65]);
 /* The digest of the layer's archive: its diff_id, or what stands in for a provisional one. */
 int layer_content(struct store *store, const char *chain, struct oci_digest *content, struct err *e);
 
+/*
+ * Writes the layer's archive, from its tree, to the end (tar_write_end is called here); needs driver_use().
+ * The same each time, and that of layer_content() where the layer was made here. Of one that was
+ * unpacked it holds the same files, but its bytes may be others than those that came.
+ */
+int layer_archive(struct store *store, const char *chain, struct tar_writer *w, struct err *e);
+
 /* Reads layer.json with size and total, which are counted where they are not known; a store
  * that was opened for writing remembers them. */
 int layer_count(struct store *store, const char *chain, struct layer *layer, struct err *e);

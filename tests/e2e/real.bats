@@ -66,23 +66,6 @@ there_starts() {
 	wait_until 5 curl -fs --max-time 1 "http://$(address_of there)/"
 }
 
-start_dockerd() {
-	local dir=$BRIG_TEST_DIR/docker
-	mkdir -p "$dir" /run/docker-exec
-	dockerd --data-root "$dir/data" --exec-root /run/docker-exec --pidfile "$dir/pid" -H "unix://$dir/sock" \
-		--storage-driver vfs --cgroup-parent "/${BRIG_TEST_DIR##*/}" >"$dir/log" 2>&1 3>&- &
-	echo $! >"$dir/started"
-	wait_until 40 docker -H "unix://$dir/sock" version || { tail -n 20 "$dir/log" >&2; return 1; }
-}
-stop_dockerd() {
-	local pid=$BRIG_TEST_DIR/docker/started
-	[[ -e $pid ]] || return 0
-	kill "$(cat "$pid")" 2>/dev/null || true
-	wait_until 20 sh -c "! kill -0 $(cat "$pid") 2>/dev/null"
-	rm -f "$pid"
-	find /sys/fs/cgroup -depth -type d -path "*/${BRIG_TEST_DIR##*/}*" -exec rmdir {} + 2>/dev/null || true
-}
-
 @test "Debian says what it is" {
 	assert_run 0 brig run --rm "$debian" cat /etc/debian_version
 	assert_match "$output" '^12\.'

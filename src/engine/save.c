@@ -11,6 +11,7 @@
 
 #include "base/auto.h"
 #include "base/fd.h"
+#include "base/newfile.h"
 #include "base/sha256.h"
 #include "base/tar.h"
 #include "oci/image.h"
@@ -587,48 +588,22 @@ static int put_all(struct save *s, struct err *e)
 
 /* ---- the file ---- */
 
-/* An archive by path: made without a name where that can be, and named when it is whole. */
 static int put_file(struct save *s, struct err *e)
 {
-	const char *path = s->options->path, *slash = strrchr(path, '/');
-	char folder[4096], name[64];
-	uint64_t random;
-	struct stat st;
+	struct new_file file;
+	int number = new_file_open(&file, s->options->path);
 
-	/* A pipe or device is written to as it is. */
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		if (S_ISDIR(st.st_mode))
-			return cannot_write(s, EISDIR, e);
-		s->out = fd_open(AT_FDCWD, path, O_WRONLY, 0);
-		return s->out < 0 ? cannot_write(s, s->out, e) : put_all(s, e);
-	}
-	if (slash - path >= (ptrdiff_t)sizeof folder)
-		return cannot_write(s, ENAMETOOLONG, e);
-	snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-	auto_close int dir = fd_open(AT_FDCWD, *folder ? folder : "/", O_RDONLY | O_DIRECTORY, 0);
-	if (dir < 0)
-		return cannot_write(s, dir, e);
-	fd_random(&random, sizeof random);
-	snprintf(name, sizeof name, ".brig-save.%016llx.new", (unsigned long long)random);
-	s->out = fd_open(dir, ".", O_RDWR | O_TMPFILE, 0666);
-	bool named = s->out == -EOPNOTSUPP || s->out == -EISDIR || s->out == -ENOENT;
-	if (named)
-		s->out = fd_open(dir, name, O_RDWR | O_CREAT | O_EXCL, 0666);
-	if (s->out < 0)
-		return cannot_write(s, s->out, e);
+	if (number < 0)
+		return cannot_write(s, number, e);
+	s->out = file.fd;
 	int rc = put_all(s, e);
-	if (rc == 0 && !named) {
-		char self[64];
-		snprintf(self, sizeof self, "/proc/self/fd/%d", s->out);
-		named = linkat(AT_FDCWD, self, dir, name, AT_SYMLINK_FOLLOW) == 0;
-		if (!named)
-			rc = cannot_write(s, errno, e);
+	s->out = -1;
+	if (rc < 0) {
+		new_file_drop(&file);
+		return -1;
 	}
-	if (rc == 0 && renameat(dir, name, AT_FDCWD, path) < 0)
-		rc = cannot_write(s, errno, e);
-	if (rc < 0 && named)
-		unlinkat(dir, name, 0);
-	return rc;
+	number = new_file_commit(&file, s->options->path);
+	return number < 0 ? cannot_write(s, number, e) : 0;
 }
 
 static int put_directory(struct save *s, struct err *e)

@@ -143,12 +143,17 @@ static int write_whiteout(struct archive_walk *a, const char *name, const struct
 }
 
 static int write_node(
-	struct archive_walk *a, const char *name, struct tar_entry *entry, const struct stat *st)
+	struct archive_walk *a, int folder, const char *name, struct tar_entry *entry, const struct stat *st)
 {
 	bool device = S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
 
-	if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0) && a->walk.options.overlay)
-		return write_whiteout(a, name, entry);
+	if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0) && a->walk.options.overlay) {
+		/* Its own time is when it was made, be it by unpacking; the folder's time is kept. */
+		struct stat above;
+		if (fstat(folder, &above) < 0)
+			return -errno;
+		return write_whiteout(a, name, &(const struct tar_entry){.mtime = above.st_mtim.tv_sec});
+	}
 	if (S_ISSOCK(st->st_mode) || (device && (a->walk.options.foreign || st->st_rdev == makedev(0, 0)))) {
 		a->walk.result.skipped++;
 		return 0;
@@ -197,7 +202,7 @@ static int write_name(struct archive_walk *a, int folder, const char *name, stru
 	} else if (S_ISLNK(st.st_mode)) {
 		rc = write_symlink(a, folder, name, &entry);
 	} else {
-		rc = write_node(a, name, &entry, &st);
+		rc = write_node(a, folder, name, &entry, &st);
 	}
 	return rc < 0 ? tree_failed(&a->walk, rc, "archive", e) : 0;
 }

@@ -111,6 +111,8 @@ commits() {
 	assert_equal "$(sed 's/^/sha256:/' "$BATS_TEST_TMPDIR/digests")" "$layers"
 	brig_clean
 	fresh_store
+	# Not in the second in which the container wrote.
+	sleep 1.1
 	assert_run 0 brig load -i "$archive"
 	assert_equal "$output" $'Loaded image: changed:2\nLoaded image: changed:1'
 	assert_changed changed:1

@@ -67,7 +67,9 @@ int new_file_commit(struct new_file *file, const char *path)
 		file->named = rc == 0;
 	}
 	if (rc == 0 && file->dir >= 0) {
-		if (renameat(file->dir, file->name, AT_FDCWD, path) < 0)
+		/* In the folder that was opened: the process may have another mount namespace by now. */
+		const char *slash = strrchr(path, '/');
+		if (renameat(file->dir, file->name, file->dir, slash ? slash + 1 : path) < 0)
 			rc = -errno;
 		else
 			file->named = false;

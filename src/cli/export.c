@@ -22,7 +22,7 @@ static int run_export(struct cli *cli, void *given, int argc, char **argv, struc
 	if (!path && isatty(STDOUT_FILENO))
 		return err_set(e, ERR_INVALID, 0,
 			"cowardly refusing to save to a terminal. Use the -o flag or redirect");
-	struct engine *engine = cli_engine(cli, ENGINE_WRITE, e);
+	struct engine *engine = cli_engine(cli, ENGINE_CHANGE, e);
 	return engine ? engine_export(engine, argv[0], path, STDOUT_FILENO, e) : -1;
 }
 

@@ -4,13 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/buf.h"
+#include "base/confine.h"
 #include "base/fd.h"
 #include "base/kernel.h"
 #include "base/newfile.h"
@@ -41,69 +40,6 @@ static int take_bytes(void *context, const void *bytes, size_t size)
 	return out->pending.length >= PIECE ? flush(out) : 0;
 }
 
-/* In the child: a detached copy of what is at "/" in the namespaces of the process, or -errno. */
-static int copy_root(int process, bool user_namespace)
-{
-	if (user_namespace && setns(process, CLONE_NEWUSER) < 0)
-		return -errno;
-	if (setns(process, CLONE_NEWNS) < 0)
-		return -errno;
-	return kernel_open_tree(AT_FDCWD, "/", KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC);
-}
-
-static int open_running(struct engine *engine, const struct container *container, struct err *e)
-{
-	int pair[2], rc = 0, root = -1;
-	size_t count = 1;
-	auto_close int process = control_open_process(engine, container, e);
-
-	if (process < 0)
-		return -1;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_errno(e, errno, "cannot make a socket pair");
-	pid_t pid = fork();
-	if (pid == 0) {
-		root = copy_root(process, engine->user_namespace);
-		rc = root < 0 ? root : 0;
-		_exit(fd_send(pair[1], &rc, sizeof rc, &root, root >= 0) < 0);
-	}
-	close(pair[1]);
-	ssize_t n = pid < 0 ? -errno : fd_receive(pair[0], &rc, sizeof rc, &root, &count);
-	close(pair[0]);
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	if (n != sizeof rc)
-		rc = n < 0 ? (int)n : -EIO;
-	if (rc == 0 && count == 1)
-		return root;
-	if (rc == -ESRCH)
-		return err_set(e, ERR_CONFLICT, 0, "the container has just ended");
-	return err_errno(e, rc ? rc : EIO, "cannot look into the container");
-}
-
-/* A mount of its root file system. */
-static int open_root(struct engine *engine, const struct container *container, bool running, struct err *e)
-{
-	struct store *store = &engine->store;
-	struct container_config config;
-	auto_close int folder = container_open_dir(&engine->containers, container, e);
-
-	if (folder < 0 || container_config_load(engine->arena, folder, &config, e) < 0 ||
-		driver_use(store, NULL, e) < 0)
-		return -1;
-	/* Trees that are whole can be mounted any number of times. */
-	if (running && store->driver->rootfs_changes)
-		return open_running(engine, container, e);
-	const struct driver_rootfs rootfs = {
-		.folder = folder,
-		.layers = config.layers.items,
-		.layer_count = config.layers.count,
-		.hidden = (size_t)config.layers_hidden,
-		.read_only = true,
-	};
-	return store->driver->rootfs_mount(store, &rootfs, e);
-}
-
 static int write_root(int root, int fd, struct err *e)
 {
 	const struct tree_options options = {.overlay = false};
@@ -123,32 +59,116 @@ static int write_root(int root, int fd, struct err *e)
 	return rc;
 }
 
-static int export(struct engine *engine, struct container *container, int fd, struct err *e)
-{
-	int running = control_lock(engine, container, e);
+/* ---- one that runs ---- */
 
+/* In a child: joins what the process lives in, and writes what is at "/" there, alone. */
+static int write_from_inside(int process, bool user_namespace, int fd, struct err *e)
+{
+	confine_undumpable();
+	if ((user_namespace && setns(process, CLONE_NEWUSER) < 0) || setns(process, CLONE_NEWNS) < 0)
+		return errno == ESRCH ? err_set(e, ERR_CONFLICT, 0, "the container has just ended")
+				      : err_errno(e, errno, "cannot join the container's namespaces");
+	auto_close int root =
+		kernel_open_tree(AT_FDCWD, "/", KERNEL_OPEN_TREE_CLONE | KERNEL_OPEN_TREE_CLOEXEC);
+	return root < 0 ? err_errno(e, root, "cannot copy the container's mount") : write_root(root, fd, e);
+}
+
+static int write_running(struct engine *engine, const struct container *container, int fd, struct err *e)
+{
+	int ends[2];
+	struct err failure = {0};
+	auto_close int process = control_open_process(engine, container, e);
+
+	if (process < 0)
+		return -1;
+	int rc = fd_pipe(ends, 0);
+	if (rc < 0)
+		return err_errno(e, rc, "cannot make a pipe");
+	pid_t pid = fork();
+	if (pid == 0) {
+		rc = write_from_inside(process, engine->user_namespace, fd, &failure);
+		if (rc == 0)
+			failure.kind = ERR_NONE;
+		_exit(fd_write_full(ends[1], &failure, sizeof failure) < 0);
+	}
+	rc = pid < 0 ? -errno : 0;
+	close(ends[1]);
+	ssize_t n = rc < 0 ? 0 : fd_read_full(ends[0], &failure, sizeof failure);
+	close(ends[0]);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (rc < 0)
+		return err_errno(e, rc, "cannot make a process");
+	if (n != (ssize_t)sizeof failure)
+		return err_set(e, ERR_SYSTEM, 0, "the process that reads the container's files was killed");
+	if (failure.kind == ERR_NONE)
+		return 0;
+	*e = failure;
+	return -1;
+}
+
+/* ---- ---- */
+
+static int write_mounted(struct engine *engine, int folder, int fd, struct err *e)
+{
+	struct store *store = &engine->store;
+	struct container_config config;
+
+	if (container_config_load(engine->arena, folder, &config, e) < 0)
+		return -1;
+	const struct driver_rootfs rootfs = {
+		.folder = folder,
+		.layers = config.layers.items,
+		.layer_count = config.layers.count,
+		.hidden = (size_t)config.layers_hidden,
+		.read_only = true,
+	};
+	auto_close int root = store->driver->rootfs_mount(store, &rootfs, e);
+	return root < 0 ? -1 : write_root(root, fd, e);
+}
+
+static int export(struct engine *engine, const char *name, int fd, struct err *e)
+{
+	struct container container;
+
+	if (container_find(&engine->containers, name, &container, e) < 0)
+		return -1;
+	auto_close int folder = container_open_dir(&engine->containers, &container, e);
+	if (folder < 0 || driver_use(&engine->store, NULL, e) < 0)
+		return -1;
+	int running = control_lock(engine, &container, e);
 	if (running < 0)
 		return -1;
-	auto_close int root = open_root(engine, container, running, e);
-	int rc = root < 0 ? -1 : write_root(root, fd, e);
+	/* Trees that are whole can be mounted any number of times. */
+	bool inside = running && engine->store.driver->rootfs_changes;
+	if (inside && engine->user_namespace && geteuid() == 0)
+		return err_set(e, ERR_CONFLICT, 0, "container %s has just been started", name);
+	if (inside)
+		return write_running(engine, &container, fd, e);
+	int rc = 0;
+	if (geteuid() == 0)
+		rc = write_mounted(engine, folder, fd, e);
 	if (!running)
-		container_unlock(container);
-	return rc;
+		container_unlock(&container);
+	if (geteuid() == 0)
+		return rc;
+	/* Only now an ordinary user's becomes root: from a user namespace of ours no container's can be
+	 * joined, and what was opened outside of it cannot be mounted in there. */
+	close_fd(&folder);
+	engine_close(engine);
+	return engine_open(engine, ENGINE_WRITE, e) < 0 ? -1 : export(engine, name, fd, e);
 }
 
 int engine_export(struct engine *engine, const char *name, const char *path, int output, struct err *e)
 {
-	struct container container;
 	struct new_file file;
 
-	if (container_find(&engine->containers, name, &container, e) < 0)
-		return -1;
 	if (!path)
-		return export(engine, &container, output, e);
+		return export(engine, name, output, e);
 	int number = new_file_open(&file, path);
 	if (number < 0)
 		return err_errno(e, number, "cannot write %s", path);
-	if (export(engine, &container, file.fd, e) < 0) {
+	if (export(engine, name, file.fd, e) < 0) {
 		new_file_drop(&file);
 		return -1;
 	}

@@ -192,3 +192,26 @@ user_brig() {
 	assert_run 0 user_brig volume rm mine
 	assert_equal "$(user_brig volume ls -q)" ""
 }
+
+@test "save, export and load, of what a container of one's own has become" {
+	local out=$home/out
+	rm -rf "$out"
+	as_user mkdir "$out"
+	user_brig run --network none --name work "$image" sh -c 'echo new >/new; chmod 0 /new; rm /bin/vi'
+	user_brig run -d --network none --name running "$image" sh -c 'echo new >/new; echo 1 >/ready; exec sleep 1000' >/dev/null
+	wait_until 10 user_brig exec running cat /ready
+	assert_run 0 user_brig export -o "$out/stopped.tar" work
+	assert_equal "$(tar -xOf "$out/stopped.tar" new)" new
+	assert_equal "$(tar -tf "$out/stopped.tar" bin/sh bin/vi 2>/dev/null)" bin/sh
+	assert_run 0 user_brig export -o "$out/running.tar" running
+	assert_equal "$(tar -xOf "$out/running.tar" new)" new
+	assert_run 0 user_brig commit work mine:1
+	assert_run 0 user_brig save -o "$out/saved.tar" mine:1
+	assert_equal "$(stat -c %u:%g "$out"/*.tar | sort -u)" "$user:$user"
+	assert_run 0 user_brig rmi mine:1
+	assert_run 0 user_brig load -i "$out/saved.tar"
+	assert_equal "$output" "Loaded image: mine:1"
+	assert_run 0 user_brig run --rm --network none mine:1 sh -c 'cat /new; ls /bin/vi 2>&1 | cut -d: -f3'
+	assert_equal "$output" $'new\n No such file or directory'
+	assert_run 0 user_brig rmi mine:1
+}

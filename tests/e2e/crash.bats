@@ -3,13 +3,14 @@
 #
 # Each story is run with one of its processes, or all of them, killed at its Nth system call
 # that changes something (tests/tools/killat.c), for CRASH_POINTS (26) of the N there are,
-# from the first to the last, and for every one of a short story. CRASH_POINTS=0 takes every one
+# from the first to the last, and for every one of a story not twice as long. CRASH_POINTS=0 takes every one
 # of all, and both ways at each: some thousands of kills, which is an hour.
 load lib
 load containers
 load liar
 
-points=${CRASH_POINTS:-26} short=48
+points=${CRASH_POINTS:-26}
+short=$((points * 2))
 
 setup_file() {
 	gcc -O1 -o "$BRIG_TEST_DIR/killat" "$BRIG_TEST_TOP/tests/tools/killat.c"

@@ -14,7 +14,7 @@ struct load_flags {
 
 static const struct opt options_table[] = {
 	{"input", 'i', OPT_STRING, offsetof(struct load_flags, input), "string",
-		"Read from tar archive file, instead of STDIN"},
+		"Read from a tar archive, or a folder with an OCI layout, instead of STDIN"},
 	{"quiet", 'q', OPT_BOOL, offsetof(struct load_flags, quiet), NULL, "Suppress the load output"},
 	{NULL},
 };
@@ -60,7 +60,8 @@ const struct verb verb_load = {
 	.summary = "Load an image from a tar archive or STDIN",
 	.usage = "[OPTIONS]",
 	.examples = "load -i debian.tar\tof docker save, podman save or skopeo\n"
-		    "load <images.tar.gz\tgzip and zstd are recognised",
+		    "load <images.tar.gz\tgzip and zstd are recognised\n"
+		    "load -i layout/\ta folder with an OCI layout",
 	.options = options_table,
 	.options_size = sizeof(struct load_flags),
 	.flags = VERB_COMMON,

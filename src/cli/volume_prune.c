@@ -1,11 +1,9 @@
 /* volume_prune.c - brig volume prune. */
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/table.h"
-#include "cli/filter.h"
 #include "cli/open.h"
+#include "cli/prune.h"
 #include "engine/control.h"
 #include "engine/volume.h"
 
@@ -26,35 +24,15 @@ static const struct opt options_table[] = {
 
 static const char *const filter_keys[] = {"all", "label", "label!", NULL};
 
-/* Whether the volume has the label: KEY or KEY=VALUE. */
-static bool has_label(const struct volume *volume, const char *wanted)
-{
-	size_t length = strlen(wanted);
-
-	for (size_t i = 0; i < volume->labels.count; i++) {
-		const char *label = volume->labels.items[i];
-		if (!strncmp(label, wanted, length) &&
-			(!label[length] || (label[length] == '=' && !strchr(wanted, '='))))
-			return true;
-	}
-	return false;
-}
-
 static bool fits(void *context, const struct volume *volume)
 {
 	const struct volume_prune_cli *options = context;
 
 	if (!options->all && !volume_value(&volume->labels, VOLUME_ANONYMOUS))
 		return false;
-	for (const struct filter *filter = options->filters.first; filter; filter = filter->next) {
-		if ((!strcmp(filter->key, "label") && !has_label(volume, filter->value)) ||
-			(!strcmp(filter->key, "label!") && has_label(volume, filter->value)))
-			return false;
-	}
-	return true;
+	return prune_labels(&options->filters, &volume->labels);
 }
 
-/* "label!=x" came apart at its "=", as docker's does. */
 static int check_filters(struct volume_prune_cli *options, struct err *e)
 {
 	if (filter_check(&options->filters, filter_keys, e) < 0)
@@ -70,19 +48,6 @@ static int check_filters(struct volume_prune_cli *options, struct err *e)
 	return 0;
 }
 
-/* Whether the user says yes. */
-static bool confirmed(void)
-{
-	char answer[16] = "";
-	size_t length = 0;
-
-	while (length + 1 < sizeof answer && read(STDIN_FILENO, answer + length, 1) == 1 &&
-		answer[length] != '\n')
-		length++;
-	answer[length] = '\0';
-	return !strcmp(answer, "y") || !strcmp(answer, "Y");
-}
-
 static int run_prune(struct cli *cli, void *given, int argc, char **argv, struct err *e)
 {
 	struct volume_prune_cli *options = given;
@@ -92,14 +57,12 @@ static int run_prune(struct cli *cli, void *given, int argc, char **argv, struct
 	if (check_filters(options, e) < 0)
 		return -1;
 	if (!options->force) {
-		cli_print(cli,
-			"WARNING! This will remove %s local volumes not used by at least one container.\n"
-			"Are you sure you want to continue? [y/N] ",
-			options->all ? "all" : "anonymous");
-		if (cli_flush(cli, e) < 0)
-			return -1;
-		if (!confirmed())
-			return 0;
+		int yes = prune_confirmed(cli,
+			options->all ? "all local volumes not used by at least one container"
+				     : "anonymous local volumes not used by at least one container",
+			e);
+		if (yes <= 0)
+			return yes;
 	}
 	struct engine *engine = cli_engine(cli, ENGINE_WRITE, e);
 	if (!engine)

@@ -33,10 +33,10 @@ struct indexing {
 	struct err failure; /* brig-net's; kind ERR_NONE: none */
 };
 
-enum archive_compression archive_compression_at(int file, uint64_t offset, uint64_t size)
+enum archive_compression archive_compression_of(const void *first, size_t size)
 {
 	static const struct {
-		unsigned char bytes[6];
+		unsigned char bytes[ARCHIVE_FIRST];
 		size_t length;
 	} magics[] = {
 		{{0x1f, 0x8b}, 2},                  /* gzip */
@@ -44,17 +44,24 @@ enum archive_compression archive_compression_at(int file, uint64_t offset, uint6
 		{{0xfd, '7', 'z', 'X', 'Z', 0}, 6}, /* xz */
 		{{'B', 'Z', 'h'}, 3},               /* bzip2 */
 	};
-	unsigned char bytes[6];
-	ssize_t n = pread(file, bytes, size < sizeof bytes ? size : sizeof bytes, (off_t)offset);
+	const unsigned char *bytes = first;
 
 	for (size_t i = 0; i < sizeof magics / sizeof *magics; i++) {
-		if (n >= (ssize_t)magics[i].length && !memcmp(bytes, magics[i].bytes, magics[i].length))
+		if (size >= magics[i].length && !memcmp(bytes, magics[i].bytes, magics[i].length))
 			return ARCHIVE_COMPRESSED;
 	}
 	/* zstd's skippable frames */
-	if (n >= 4 && (bytes[0] & 0xf0) == 0x50 && !memcmp(bytes + 1, "\x2a\x4d\x18", 3))
+	if (size >= 4 && (bytes[0] & 0xf0) == 0x50 && !memcmp(bytes + 1, "\x2a\x4d\x18", 3))
 		return ARCHIVE_COMPRESSED;
 	return ARCHIVE_PLAIN;
+}
+
+enum archive_compression archive_compression_at(int file, uint64_t offset, uint64_t size)
+{
+	unsigned char bytes[ARCHIVE_FIRST];
+	ssize_t n = pread(file, bytes, size < sizeof bytes ? size : sizeof bytes, (off_t)offset);
+
+	return archive_compression_of(bytes, n < 0 ? 0 : (size_t)n);
 }
 
 /* ---- the child's report ---- */

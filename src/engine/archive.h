@@ -76,7 +76,10 @@ enum archive_compression {
 	ARCHIVE_PLAIN,
 	ARCHIVE_COMPRESSED, /* brig-net's affair, be it to say that it cannot */
 };
-/* What the first bytes at offset say. */
+enum { ARCHIVE_FIRST = 6 /* bytes that tell */ };
+/* What the first bytes say. */
+enum archive_compression archive_compression_of(const void *first, size_t size);
+/* The same of those at offset. */
 enum archive_compression archive_compression_at(int file, uint64_t offset, uint64_t size);
 
 #endif

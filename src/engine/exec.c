@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/kernel.h"
 #include "base/log.h"
+#include "base/report.h"
 #include "engine/container.h"
 #include "engine/control.h"
 #include "engine/launch.h"
@@ -85,36 +86,29 @@ static int exec_detached(const struct runtime_exec *exec, struct err *e)
 {
 	int ends[2], console = -1, rc;
 	struct runtime_process process;
-	struct err failure = {0};
 
 	rc = fd_pipe(ends, 0);
 	if (rc < 0)
 		return err_errno(e, rc, "cannot make a pipe");
 	pid_t keeper = fork();
 	if (keeper == 0) {
+		struct err failure;
 		setsid();
 		close(ends[0]);
 		rc = runtime_exec(exec, &process, &console, &failure);
-		if (rc == 0)
-			failure.kind = ERR_NONE;
-		/* One write: it fits into the pipe whole. */
-		if (write(ends[1], &failure, sizeof failure) < 0 || rc < 0)
+		if (report_send(ends[1], rc, &failure) < 0 || rc < 0)
 			_exit(1);
 		keep(process.pid, console);
 	}
-	rc = keeper < 0 ? -errno : 0;
+	rc = keeper < 0 ? err_errno(e, errno, "cannot make a process") : 0;
 	close(ends[1]);
-	ssize_t n = rc < 0 ? 0 : read(ends[0], &failure, sizeof failure);
+	if (rc == 0)
+		rc = report_receive(ends[0], e);
 	close(ends[0]);
-	if (rc < 0)
-		return err_errno(e, rc, "cannot make a process");
-	if (n == (ssize_t)sizeof failure && failure.kind == ERR_NONE)
-		return 0;
+	if (rc == 0 || keeper < 0)
+		return rc;
 	waitpid(keeper, NULL, 0);
-	if (n != (ssize_t)sizeof failure)
-		return err_set(e, ERR_SYSTEM, 0, "the process that starts the command was killed");
-	*e = failure;
-	return -1;
+	return rc > 0 ? err_set(e, ERR_SYSTEM, 0, "the process that starts the command was killed") : -1;
 }
 
 /* The container's own spec, with another process in it; config is changed to that. */

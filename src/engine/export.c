@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/kernel.h"
 #include "base/newfile.h"
+#include "base/report.h"
 #include "engine/container.h"
 #include "engine/control.h"
 #include "store/driver.h"
@@ -76,7 +77,6 @@ static int write_from_inside(int process, bool user_namespace, int fd, struct er
 static int write_running(struct engine *engine, const struct container *container, int fd, struct err *e)
 {
 	int ends[2];
-	struct err failure = {0};
 	auto_close int process = control_open_process(engine, container, e);
 
 	if (process < 0)
@@ -86,25 +86,19 @@ static int write_running(struct engine *engine, const struct container *containe
 		return err_errno(e, rc, "cannot make a pipe");
 	pid_t pid = fork();
 	if (pid == 0) {
+		struct err failure;
 		rc = write_from_inside(process, engine->user_namespace, fd, &failure);
-		if (rc == 0)
-			failure.kind = ERR_NONE;
-		_exit(fd_write_full(ends[1], &failure, sizeof failure) < 0);
+		_exit(report_send(ends[1], rc, &failure) < 0);
 	}
-	rc = pid < 0 ? -errno : 0;
+	rc = pid < 0 ? err_errno(e, errno, "cannot make a process") : 0;
 	close(ends[1]);
-	ssize_t n = rc < 0 ? 0 : fd_read_full(ends[0], &failure, sizeof failure);
+	if (rc == 0)
+		rc = report_receive(ends[0], e);
 	close(ends[0]);
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	if (rc < 0)
-		return err_errno(e, rc, "cannot make a process");
-	if (n != (ssize_t)sizeof failure)
-		return err_set(e, ERR_SYSTEM, 0, "the process that reads the container's files was killed");
-	if (failure.kind == ERR_NONE)
-		return 0;
-	*e = failure;
-	return -1;
+	return rc > 0 ? err_set(e, ERR_SYSTEM, 0, "the process that reads the container's files was killed")
+		      : rc;
 }
 
 /* ---- ---- */

@@ -5,14 +5,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/report.h"
 #include "engine/archive.h"
 #include "engine/image.h"
+#include "engine/interrupt.h"
 #include "engine/load_layers.h"
 #include "engine/load_plan.h"
 #include "registry/client.h"
@@ -20,6 +24,7 @@
 #include "store/driver.h"
 #include "store/image.h"
 #include "store/layer.h"
+#include "store/tree.h"
 
 enum { STAGED_MAX = 64 /* documents that wait for the layers' sync; others are synced alone */ };
 
@@ -170,22 +175,109 @@ static int record_image(
 	return image_add(&l->engine->store, &image, &given, e);
 }
 
+/* ---- a folder ---- */
+
+/* One with a layout in it is read as the archive that it would be, which a child of ours writes. */
+struct folder {
+	pid_t pid; /* 0: there is none */
+	int archive, report;
+};
+
+static int write_bytes(void *context, const void *bytes, size_t size)
+{
+	return fd_write_full(*(const int *)context, bytes, size);
+}
+
+static int write_folder(int folder, int to, struct err *e)
+{
+	const struct tree_options options = {.foreign = true};
+	struct tar_writer w = {.write = write_bytes, .context = &to};
+	struct tree_result result;
+
+	return tree_write(folder, &w, &options, &result, e);
+}
+
+static int start_folder(const struct load_options *options, struct folder *folder, struct err *e)
+{
+	int archive[2], report[2];
+
+	if (faccessat(options->input, "oci-layout", F_OK, 0) < 0 &&
+		faccessat(options->input, "manifest.json", F_OK, 0) < 0) {
+		err_set(e, ERR_INVALID, 0,
+			"cannot load %s: it is a folder, and there is neither an oci-layout nor a "
+			"manifest.json "
+			"in it",
+			options->name);
+		return err_hint(e, "if it is the files of a root file system, use brig init");
+	}
+	int rc = fd_pipe(archive, 0);
+	if (rc == 0 && (rc = fd_pipe(report, 0)) < 0) {
+		close(archive[0]);
+		close(archive[1]);
+	}
+	if (rc < 0)
+		return err_errno(e, rc, "cannot make a pipe");
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct err failure;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(archive[0]);
+		rc = write_folder(options->input, archive[1], &failure);
+		_exit(report_send(report[1], rc, &failure) < 0);
+	}
+	rc = pid < 0 ? err_errno(e, errno, "cannot make a process") : 0;
+	close(archive[1]);
+	close(report[1]);
+	*folder = (struct folder){.pid = pid, .archive = archive[0], .report = report[0]};
+	return rc;
+}
+
+/* After its archive was read, or not. What it could not read is why that came to nothing. */
+static int end_folder(struct folder *folder, int rc, const char *name, struct err *e)
+{
+	struct err why;
+
+	if (folder->pid <= 0)
+		return rc;
+	close_fd(&folder->archive);
+	/* It may have stopped since nobody reads on. */
+	if (report_receive(folder->report, &why) < 0 && why.number != EPIPE)
+		rc = err_set(e, why.kind, 0, "cannot load %s: %s", name, why.what);
+	close_fd(&folder->report);
+	while (waitpid(folder->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return rc;
+}
+
+static int open_archive(struct load *l, const struct load_options *options, struct err *e)
+{
+	struct folder folder = {.archive = -1, .report = -1};
+	struct archive_source source = {
+		.input = options->input,
+		.name = options->name,
+		.client = &l->client,
+		.signals = l->signals,
+	};
+	struct stat st;
+
+	if (fstat(options->input, &st) == 0 && S_ISDIR(st.st_mode)) {
+		if (start_folder(options, &folder, e) < 0)
+			return -1;
+		source.input = folder.archive;
+	}
+	int rc = archive_open(&l->archive, &l->engine->store, &source, e);
+	return end_folder(&folder, rc, options->name, e);
+}
+
 /* ---- ---- */
 
 static int load_archive(
 	struct load *l, const struct load_options *options, struct load_result *result, struct err *e)
 {
 	struct engine *engine = l->engine;
-	const struct archive_source source = {
-		.input = options->input,
-		.name = options->name,
-		.client = &l->client,
-		.signals = l->signals,
-	};
 	bool synced;
 
-	if (archive_open(&l->archive, &engine->store, &source, e) < 0 ||
-		load_plan_make(&l->plan, &l->archive, engine->arena, e) < 0)
+	if (open_archive(l, options, e) < 0 || load_plan_make(&l->plan, &l->archive, engine->arena, e) < 0)
 		return -1;
 	log_trace("parent", "%zu images are planned", l->plan.count);
 	const struct load_layers layers = {
@@ -233,26 +325,13 @@ static int load_locked(struct engine *engine, const struct load_options *options
 int engine_load(
 	struct engine *engine, const struct load_options *options, struct load_result *result, struct err *e)
 {
-	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct load_result out = {0};
-	struct sigaction pipe_before;
-	sigset_t ours, before;
+	struct interrupt interrupt;
 
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGINT);
-	sigaddset(&ours, SIGTERM);
-	sigaddset(&ours, SIGHUP);
-	sigprocmask(SIG_BLOCK, &ours, &before);
-	sigaction(SIGPIPE, &ignore, &pipe_before);
-	auto_close int signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
-	int rc = signals < 0 ? err_errno(e, errno, "cannot wait for signals")
-			     : load_locked(engine, options, signals, &out, e);
-	/* The one that we obeyed must not strike again when it is let through. */
-	struct signalfd_siginfo info;
-	while (rc < 0 && e->kind == ERR_INTERRUPTED && read(signals, &info, sizeof info) > 0)
-		;
-	sigaction(SIGPIPE, &pipe_before, NULL);
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (interrupt_begin(&interrupt, e) < 0)
+		return -1;
+	int rc = load_locked(engine, options, interrupt.fd, &out, e);
+	interrupt_end(&interrupt, rc < 0 && e->kind == ERR_INTERRUPTED);
 	if (rc == 0)
 		*result = out;
 	return rc;

@@ -21,7 +21,7 @@
 #include "oci/digest.h"
 
 struct load_options {
-	int input;        /* the archive; stays the caller's */
+	int input;        /* the archive, or a folder with a layout in it; stays the caller's */
 	const char *name; /* what the user calls it, for messages */
 };
 

@@ -2,11 +2,9 @@
 #include "engine/pull.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -16,6 +14,7 @@
 #include "base/time.h"
 #include "engine/endpoints.h"
 #include "engine/image.h"
+#include "engine/interrupt.h"
 #include "engine/pull_layers.h"
 #include "oci/image.h"
 #include "oci/platform.h"
@@ -371,7 +370,7 @@ int engine_pull(
 	};
 	struct pull_result out = {0};
 	struct err ignored = {0};
-	sigset_t ours, before;
+	struct interrupt interrupt;
 
 	if (reference_parse(arena, options->reference, &p.reference, e) < 0 ||
 		reference_check_new(&p.reference, e) < 0)
@@ -389,15 +388,10 @@ int engine_pull(
 	out.familiar = reference_familiar(arena, &p.reference);
 	out.full = reference_full(arena, &p.reference);
 
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGINT);
-	sigaddset(&ours, SIGTERM);
-	sigaddset(&ours, SIGHUP);
-	sigprocmask(SIG_BLOCK, &ours, &before);
-	p.signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
-	int r = p.signals < 0 ? err_errno(e, errno, "cannot wait for signals") : 0;
-	if (r == 0)
-		r = store_lock(store, STORE_SHARED, e);
+	if (interrupt_begin(&interrupt, e) < 0)
+		return -1;
+	p.signals = interrupt.fd;
+	int r = store_lock(store, STORE_SHARED, e);
 	if (r == 0) {
 		if (image_find(store, arena, out.full, &p.before, &ignored) < 0)
 			p.before = (struct image){0};
@@ -407,14 +401,7 @@ int engine_pull(
 		store_unlock(store);
 	}
 	net_client_stop(&p.client);
-	if (p.signals >= 0) {
-		/* The one that we obeyed must not strike again when it is let through. */
-		struct signalfd_siginfo info;
-		while (r < 0 && e->kind == ERR_INTERRUPTED && read(p.signals, &info, sizeof info) > 0)
-			;
-		close(p.signals);
-	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	interrupt_end(&interrupt, r < 0 && e->kind == ERR_INTERRUPTED);
 	buf_free(&p.top_bytes);
 	buf_free(&p.manifest_bytes);
 	buf_free(&p.config_bytes);

@@ -423,17 +423,17 @@ static const struct {
 	const char *name;
 	int (*change)(struct changer *c, const char *rest);
 } instructions[] = {
-	{"cmd", change_cmd},
-	{"entrypoint", change_entrypoint},
-	{"env", change_env},
-	{"expose", change_expose},
-	{"healthcheck", change_healthcheck},
-	{"label", change_label},
-	{"onbuild", change_onbuild},
-	{"stopsignal", change_stopsignal},
-	{"user", change_user},
-	{"volume", change_volume},
-	{"workdir", change_workdir},
+	{"CMD", change_cmd},
+	{"ENTRYPOINT", change_entrypoint},
+	{"ENV", change_env},
+	{"EXPOSE", change_expose},
+	{"HEALTHCHECK", change_healthcheck},
+	{"LABEL", change_label},
+	{"ONBUILD", change_onbuild},
+	{"STOPSIGNAL", change_stopsignal},
+	{"USER", change_user},
+	{"VOLUME", change_volume},
+	{"WORKDIR", change_workdir},
 };
 
 static int apply_line(struct changer *c, char *line)
@@ -444,17 +444,11 @@ static int apply_line(struct changer *c, char *line)
 	char shown[80];
 
 	for (char *p = name; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-	for (size_t i = 0; i < sizeof instructions / sizeof *instructions; i++) {
-		if (strcmp(name, instructions[i].name) != 0)
-			continue;
-		if (!*rest) {
-			for (char *p = name; *p; p++)
-				*p = (char)toupper((unsigned char)*p);
-			return invalid(c, name, "requires at least one argument");
-		}
-		return instructions[i].change(c, rest);
-	}
+		*p = (char)toupper((unsigned char)*p);
+	for (size_t i = 0; i < sizeof instructions / sizeof *instructions; i++)
+		if (!strcmp(name, instructions[i].name))
+			return *rest ? instructions[i].change(c, rest)
+				     : invalid(c, name, "requires at least one argument");
 	err_set(c->e, ERR_INVALID, 0, "%s is not a valid change command",
 		err_sanitize(shown, sizeof shown, name));
 	return err_hint(c->e, "CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, "

@@ -233,6 +233,8 @@ JSON
 	brig run --network none --name work base sh -c 'echo x >/x'
 	local bad before
 	before=$(brig images -a -q; ls "$BRIG_ROOT/layers" "$BRIG_ROOT/blobs/sha256")
+	assert_run 1 brig commit -c 'Run make' work mine:1
+	assert_one_error "RUN is not a valid change command"
 	for bad in 'RUN make' 'ENV' 'ENV a' 'ENV a=b c' 'ENV =b' 'EXPOSE 0' 'EXPOSE 70000' 'EXPOSE 80/foo' 'EXPOSE x' \
 		'STOPSIGNAL nope' 'ONBUILD ONBUILD RUN x' 'ONBUILD FROM x' 'HEALTHCHECK' 'HEALTHCHECK CMD' \
 		'HEALTHCHECK NONE x' 'HEALTHCHECK --interval=1us CMD x' 'HEALTHCHECK --nope=1 CMD x' 'USER a b' 'LABEL x' \

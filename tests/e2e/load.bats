@@ -72,6 +72,45 @@ assert_tree() {
 	assert_one_error "cannot load .*xz, which is not supported"
 }
 
+@test "an OCI layout in a folder" {
+	local layout=$BATS_TEST_TMPDIR/layout
+	skopeo --insecure-policy copy -q "oci:$(fixture busybox)/oci:latest" "oci:$layout:example.com/box:7"
+	assert_run 0 brig load -i "$layout"
+	assert_equal "$output" "Loaded image: example.com/box:7"
+	assert_equal "$errors" ""
+	assert_tree busybox
+	assert_blobs_sound
+	assert_no_staging
+	assert_run 0 brig run --rm --network none example.com/box:7 echo works
+	assert_equal "$output" works
+	fresh_store
+	# Redirected, as docker's archive unpacked, and with links in it.
+	mkdir "$BATS_TEST_TMPDIR/docker"
+	tar -C "$BATS_TEST_TMPDIR/docker" -xf "$(export_fixture busybox docker-archive:busybox:1)"
+	assert_equal "$("$BRIG" load <"$BATS_TEST_TMPDIR/docker")" "Loaded image: busybox:1"
+	assert_tree busybox
+	fresh_store
+	ln -s /etc/passwd "$layout/blobs/sha256/$(printf '%064d' 0)"
+	assert_run 0 brig load -i "$layout"
+	# What is wrong leaves nothing.
+	fresh_store
+	brig info >/dev/null
+	assert_run 1 brig load -i "$(fixture busybox)/tree"
+	assert_one_error "it is a folder, and there is neither an oci-layout nor a manifest.json in it"
+	local blob
+	blob=$(find "$layout/blobs" -type f -size +100k)
+	mv "$blob" "$BATS_TEST_TMPDIR/blob"
+	assert_run 1 brig load -i "$layout"
+	assert_one_error "is missing in it"
+	head -c 5000 "$BATS_TEST_TMPDIR/blob" >"$blob"
+	assert_run 1 brig load -i "$layout"
+	assert_one_error "bytes, and the manifest says"
+	ln -sf /etc/passwd "$blob"
+	assert_run 1 brig load -i "$layout"
+	assert_one_error "cannot load $layout"
+	assert_store_empty
+}
+
 @test "an OCI archive by skopeo: its blobs are kept" {
 	assert_run 0 brig load -i "$(export_fixture layers oci-archive:example.com/layers:1)"
 	assert_equal "$output" "Loaded image: example.com/layers:1"

@@ -108,8 +108,8 @@ static int add(struct endpoints *out, const char *scheme, const char *place, uns
 	if ((size_t)snprintf(p->base, sizeof p->base, "%s://%s", scheme, place) >= sizeof p->base)
 		return err_set(e, ERR_INVALID, 0, "the name of the registry %s is too long", place);
 	p->flags = flags;
-	if (credentials_find(flags & NET_ENDPOINT_MIRROR ? host : registry, p->user, sizeof p->user,
-		    p->secret, sizeof p->secret, e) < 0)
+	if (!out->own && credentials_find(flags & NET_ENDPOINT_MIRROR ? host : registry, p->user,
+				 sizeof p->user, p->secret, sizeof p->secret, e) < 0)
 		return -1;
 	if (!strcmp(scheme, "https") && !(flags & NET_ENDPOINT_UNVERIFIED) &&
 		find_certificates(flags & NET_ENDPOINT_MIRROR ? host : registry,
@@ -147,7 +147,7 @@ static int add_all(struct endpoints *out, const struct config *config, const cha
 {
 	const struct config_registry *section = config_registry(config, domain);
 
-	for (size_t i = 0; section && i < section->mirrors.count; i++)
+	for (size_t i = 0; section && !out->own && i < section->mirrors.count; i++)
 		if (add_place(out, config, section->mirrors.items[i], NET_ENDPOINT_MIRROR, domain, e) < 0)
 			return -1;
 	/* Docker Hub's registry has a name of its own. */
@@ -155,9 +155,11 @@ static int add_all(struct endpoints *out, const struct config *config, const cha
 		out, config, strcmp(domain, "docker.io") ? domain : "registry-1.docker.io", 0, domain, e);
 }
 
-int endpoints_find(struct endpoints *out, const struct config *config, const char *domain, struct err *e)
+static int find(
+	struct endpoints *out, bool own, const struct config *config, const char *domain, struct err *e)
 {
 	memset(out, 0, sizeof *out);
+	out->own = own;
 	for (size_t i = 0; i < NET_ENDPOINTS; i++)
 		out->certificates[i] = -1;
 	if (strlen(domain) >= sizeof out->setup.registry)
@@ -168,6 +170,16 @@ int endpoints_find(struct endpoints *out, const struct config *config, const cha
 		return 0;
 	endpoints_free(out);
 	return -1;
+}
+
+int endpoints_find(struct endpoints *out, const struct config *config, const char *domain, struct err *e)
+{
+	return find(out, false, config, domain, e);
+}
+
+int endpoints_find_own(struct endpoints *out, const struct config *config, const char *domain, struct err *e)
+{
+	return find(out, true, config, domain, e);
 }
 
 void endpoints_free(struct endpoints *endpoints)

@@ -19,11 +19,14 @@
 struct endpoints {
 	struct net_setup setup;          /* as net_client_setup takes it */
 	int certificates[NET_ENDPOINTS]; /* a file in PEM, or -1 */
+	bool own;                        /* no mirrors, no credentials */
 };
 
 /* Fills out for a domain as in references ("docker.io", "localhost:5000"). What the user has in
  * docker's config.json and certs.d is used. On failure there is nothing to free. */
 int endpoints_find(struct endpoints *out, const struct config *config, const char *domain, struct err *e);
+/* The same without the mirrors, and without the credentials, which are the caller's. */
+int endpoints_find_own(struct endpoints *out, const struct config *config, const char *domain, struct err *e);
 /* Closes the files and forgets the secrets. */
 void endpoints_free(struct endpoints *endpoints);
 

@@ -224,6 +224,12 @@ int net_client_inflate(struct net_client *client, int in, int tar, struct err *e
 	return (int)m.header.id;
 }
 
+int net_client_login(struct net_client *client, struct err *e)
+{
+	struct net_login m = {.header = {NET_LOGIN, ++client->last_id}};
+	return send_request(client, &m, sizeof m, NULL, 0, e) < 0 ? -1 : (int)m.header.id;
+}
+
 static int malformed(struct err *e)
 {
 	return err_set(e, ERR_INVALID, 0, "brig-net does not keep to the protocol");

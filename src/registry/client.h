@@ -43,6 +43,8 @@ int net_client_get_manifest(
 /* tar is a pipe for what lies in the blob, or -1. */
 int net_client_get_blob(struct net_client *client, const char *repository, const char *digest, int64_t size,
 	int file, int tar, struct err *e);
+/* Whether the registry lets the user of the setup in. */
+int net_client_login(struct net_client *client, struct err *e);
 int net_client_inflate(struct net_client *client, int in, int tar, struct err *e);
 
 struct net_event {

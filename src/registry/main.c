@@ -27,6 +27,7 @@ union request {
 	struct net_get_manifest manifest;
 	struct net_get_blob blob;
 	struct net_inflate inflate;
+	struct net_login login;
 };
 
 /* One request that waits or is worked on. */
@@ -98,6 +99,8 @@ static void work_off(struct job *job, struct http **http)
 	t.http = *http;
 	if (job->type == NET_GET_MANIFEST)
 		r = transfer_manifest(&t, job->reference, &done, &e);
+	else if (job->type == NET_LOGIN)
+		r = transfer_login(&t, &e);
 	else if (job->type == NET_GET_BLOB)
 		r = transfer_blob(&t, job->reference, job->size, &done, &e);
 	else
@@ -246,6 +249,8 @@ static int take_message(
 		job->size = m->blob.size;
 	} else if (m->header.type == NET_INFLATE && size == sizeof m->inflate) {
 		sound = count == 2 && m->inflate.version == NET_VERSION;
+	} else if (m->header.type == NET_LOGIN && size == sizeof m->login) {
+		sound = count == 0 && pool->session;
 	}
 	if (!sound) {
 		free(job);

@@ -14,6 +14,7 @@
  *	NET_SETUP (+ certificates)     ------->  confines itself; answers nothing
  *	NET_GET_MANIFEST id (+ body)   ------->
  *	                               <-------  NET_DONE id | NET_FAILED id
+ *	NET_LOGIN id                   ------->  whether the setup's user is let in
  *	NET_GET_BLOB id (+ file, tar)  ------->  (as many as brig likes; `parallel` at a time)
  *	                               <-------  NET_PROGRESS id, now and then
  *	                               <-------  NET_DONE id | NET_FAILED id, in any order
@@ -55,6 +56,7 @@ enum net_type {
 	NET_GET_MANIFEST,
 	NET_GET_BLOB,
 	NET_INFLATE,
+	NET_LOGIN,
 	NET_PROGRESS = 16,
 	NET_DONE,
 	NET_FAILED,
@@ -95,6 +97,11 @@ struct net_setup {
 	char registry[256]; /* what the user calls it, for messages: "localhost:5000", "docker.io" */
 	char user_agent[128];
 	struct net_endpoint endpoints[NET_ENDPOINTS];
+};
+
+/* No descriptor. */
+struct net_login {
+	struct net_header header;
 };
 
 /* One descriptor: a file for the body, at most NET_MANIFEST_MAX bytes. */

@@ -196,9 +196,13 @@ static enum http_outcome fetch_token(struct session *session, unsigned index, st
 	buf_string(&url, challenge->realm);
 	if (challenge->service[0])
 		add_query(&url, "service", challenge->service);
-	/* What we need, whatever it asks for. */
-	snprintf(scope, sizeof scope, "repository:%s:pull", repository);
-	add_query(&url, "scope", scope);
+	if (endpoint->user[0])
+		add_query(&url, "account", endpoint->user);
+	/* What we need, whatever it asks for. Who only logs in needs nothing. */
+	if (*repository) {
+		snprintf(scope, sizeof scope, "repository:%s:pull", repository);
+		add_query(&url, "scope", scope);
+	}
 
 	struct http_request request = {
 		.url = url.data,
@@ -303,13 +307,14 @@ enum http_outcome session_get(struct session *session, unsigned index, struct ht
 	auto_buf struct buf url = {0};
 	auto_arena struct arena arena = {0};
 	struct endpoint *here = &session->endpoints[index];
-	repository = arena_printf(&arena, "%s%s", here->prefix, repository);
+	if (*repository)
+		repository = arena_printf(&arena, "%s%s", here->prefix, repository);
 	char *authorization = known_authorization(here, repository);
 	bool had = authorization != NULL;
 	enum http_outcome outcome;
 
 	buf_string(&url, endpoint->base);
-	buf_printf(&url, "/v2/%s/%s", repository, path);
+	buf_printf(&url, "/v2/%s%s%s", repository, *repository ? "/" : "", path);
 	request->url = url.data;
 	request->unverified = endpoint->flags & NET_ENDPOINT_UNVERIFIED;
 	request->ca = here->ca;

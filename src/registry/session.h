@@ -23,9 +23,9 @@ struct session {
  * setup that is malformed. */
 struct session *session_new(const struct net_setup *setup, char *const ca[NET_ENDPOINTS], struct err *e);
 
-/* A GET of /v2/[PREFIX/]REPOSITORY/PATH at endpoint number index, a token fetched where one is asked
- * for. `request` gives all but url and authorization. As http_get, but a token that cannot
- * be had is HTTP_REFUSED, HTTP_UNREACHABLE or HTTP_CUT too, with e about the token server. */
+/* A GET of /v2/[PREFIX/]REPOSITORY/PATH, or of /v2/ where both are "", at endpoint number index, a token
+ * fetched where one is asked for. `request` gives all but url and authorization. As http_get, but a token
+ * that cannot be had is HTTP_REFUSED, HTTP_UNREACHABLE or HTTP_CUT too, with e about the token server. */
 enum http_outcome session_get(struct session *session, unsigned index, struct http *http,
 	const char *repository, const char *path, struct http_request *request, struct http_answer *answer,
 	struct err *e);

@@ -386,6 +386,25 @@ int transfer_manifest(struct transfer *t, const char *reference, struct net_done
 	return r;
 }
 
+int transfer_login(struct transfer *t, struct err *e)
+{
+	auto_buf struct buf bytes = {0};
+	struct body body = {.t = t, .memory = &bytes};
+	struct http_request request = {.redirects = HTTP_REDIRECTS, .take = take_manifest, .context = &body};
+	struct http_answer answer = {0};
+	char quote[512];
+
+	t->repository = "";
+	int r = get_anywhere(t, "", "what every registry answers with", &body, &request, &answer, e);
+	if (r < 0 && (t->status == 401 || t->status == 403)) {
+		answer_quote(&answer.body, quote, sizeof quote);
+		err_set(e, ERR_DENIED, 0, "%s: unauthorized: incorrect username or password%s%s",
+			t->session->setup.registry, quote[0] ? ": " : "", quote);
+	}
+	http_answer_free(&answer);
+	return r;
+}
+
 static int finish_blob(struct body *body, const char *digest, struct err *e)
 {
 	if (!digest_matches(body->hash, digest)) {

@@ -28,6 +28,9 @@ struct transfer {
 /* Fills done's size, media_type and digest. reference is a tag or a digest. */
 int transfer_manifest(struct transfer *t, const char *reference, struct net_done *done, struct err *e);
 
+/* Asks for nothing but to be let in (GET /v2/). Only progress and context of t count. */
+int transfer_login(struct transfer *t, struct err *e);
+
 /* Fills done's size and inflated. */
 int transfer_blob(struct transfer *t, const char *digest, int64_t size, struct net_done *done, struct err *e);
 

@@ -197,6 +197,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
               self.headers.get("Range", "-"), file=log)
         if path.startswith("/token"):
             return self.token(path)
+        if path == "/v2/":
+            # Who wants to log in.
+            if self.headers.get("Authorization") == "Bearer good-token":
+                return self.answer(200, b"{}")
+            return self.refuse(401, "UNAUTHORIZED", "authentication required",
+                               WWW_Authenticate=f'Bearer realm="{self.base()}/token-login",service="liar"')
         if path.startswith("/elsewhere/"):
             name, wanted = path.split("/")[2:4]
             return self.answer(200, image_of(name).blobs[wanted], "application/octet-stream")
@@ -278,6 +284,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, b'{"token": "x\\r\\nHost: evil"}')
         if path.startswith("/token-refused"):
             return self.answer(401, b'{"details": "incorrect username or password"}')
+        if path.startswith("/token-login"):
+            if self.headers.get("Authorization") != "Basic am9lOnNlY3JldA==" or \
+                    "account=joe" not in path or "scope" in path:
+                return self.answer(401, b'{"details": "incorrect username or password"}')
         if path.startswith("/token-html"):
             return self.answer(200, b"<html>log in</html>", "text/html")
         if path.startswith("/token-redirect"):

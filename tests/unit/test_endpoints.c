@@ -102,6 +102,8 @@ static void credentials(void **state)
 		{"{\"auths\":{\"docker.io\":{\"auth\":\"am9lOmE6Yg==\"}}}", "docker.io", "", "", false},
 		{"{\"auths\":{\"a.io\":{\"username\":\"u\",\"password\":\"p\"}}}", "a.io", "u", "p", false},
 		{"{\"auths\":{\"a.io\":{}}}", "a.io", "", "", false},
+		/* Podman's for a part of a registry. */
+		{"{\"auths\":{\"a.io/team\":{\"auth\":\"am9lOnNlY3JldA==\"}}}", "a.io", "", "", false},
 		{"{}", "a.io", "", "", false},
 		{"{\"auths\":{\"a.io\":{\"auth\":\"am9l\"}}}", "a.io", "", "", true},
 		{"{\"auths\":{\"a.io\":{\"auth\":\"am9lOgBh\"}}}", "a.io", "", "", true},

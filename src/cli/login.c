@@ -1,6 +1,7 @@
 /* login.c - brig login. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "cli/login.h"
 #include "engine/credentials.h"
+#include "engine/interrupt.h"
 #include "engine/login.h"
 #include "oci/reference.h"
 
@@ -58,15 +60,43 @@ int login_registry(struct cli *cli, const char *given, const char **registry, st
 	return 0;
 }
 
+/* Reads until the line's end; the user may also want to end it all. */
+static int read_line(int terminal, int interrupt, char *out, size_t size, struct err *e)
+{
+	size_t length = 0;
+
+	for (;;) {
+		struct pollfd polled[] = {
+			{.fd = interrupt, .events = POLLIN}, {.fd = terminal, .events = POLLIN}};
+		if (poll(polled, 2, -1) < 0 && errno != EINTR)
+			return err_errno(e, errno, "cannot wait for the answer");
+		if (polled[0].revents)
+			return err_set(e, ERR_INTERRUPTED, 0, "the login was interrupted");
+		if (!polled[1].revents)
+			continue;
+		ssize_t n = read(terminal, out + length, 1);
+		if (n < 0)
+			return err_errno(e, errno, "cannot read the answer");
+		if (n == 0 || out[length] == '\n')
+			break;
+		if (++length + 1 == size)
+			return err_set(e, ERR_INVALID, 0, "the answer is longer than %zu bytes", size - 1);
+	}
+	out[length] = '\0';
+	return length ? 0 : err_set(e, ERR_INVALID, 0, "nothing was entered");
+}
+
 /* A line from the terminal, as it is typed or unseen. */
 static int ask(const char *prompt, bool unseen, char *out, size_t size, struct err *e)
 {
 	struct termios before, quiet;
-	size_t length = 0;
+	struct interrupt interrupt;
 	auto_close int terminal = fd_open(AT_FDCWD, "/dev/tty", O_RDWR | O_NOCTTY, 0);
 
 	if (terminal < 0)
 		return err_errno(e, terminal, "cannot ask: there is no terminal");
+	if (interrupt_begin(&interrupt, e) < 0)
+		return -1;
 	bool changed = unseen && tcgetattr(terminal, &before) == 0;
 	if (changed) {
 		quiet = before;
@@ -74,17 +104,13 @@ static int ask(const char *prompt, bool unseen, char *out, size_t size, struct e
 		tcsetattr(terminal, TCSAFLUSH, &quiet);
 	}
 	fd_write_full(terminal, prompt, strlen(prompt));
-	ssize_t n = 0;
-	while (length + 1 < size && (n = read(terminal, out + length, 1)) == 1 && out[length] != '\n')
-		length++;
-	out[length] = '\0';
+	int rc = read_line(terminal, interrupt.fd, out, size, e);
 	if (changed) {
 		tcsetattr(terminal, TCSAFLUSH, &before);
 		fd_write_full(terminal, "\n", 1);
 	}
-	if (n < 0)
-		return err_errno(e, errno, "cannot read the answer");
-	return length ? 0 : err_set(e, ERR_INVALID, 0, "nothing was entered");
+	interrupt_end(&interrupt, rc < 0 && e->kind == ERR_INTERRUPTED);
+	return rc;
 }
 
 /* All of standard input, without the line's end. */

@@ -5,8 +5,8 @@
  * folders. It is run without a shell, with one word (get, store, erase), a cleaned environment and no
  * descriptor of ours; what it is asked is on its standard input, what it says on its standard output,
  * never in arguments. Its stderr is the user's. It may ask questions on the terminal (a key's pass
- * phrase), so it is waited for as long as it takes.
- * (https://github.com/docker/docker-credential-helpers, "Development")
+ * phrase), so it is waited for as long as it takes. The protocol is that
+ * of the docker-credential-helpers project ("Development" in its README).
  */
 #ifndef ENGINE_CREDENTIAL_HELPER_H
 #define ENGINE_CREDENTIAL_HELPER_H

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -117,7 +118,14 @@ static int start(struct import *im, struct err *e)
 			return -1;
 		im->request = (uint32_t)id;
 	}
-	const struct unpack_options options = {.input = input, .one_owner = im->engine->user_namespace};
+	/* Of a pipe nobody knows how much will come. */
+	struct stat st;
+	bool known = compressed && fstat(im->options->input, &st) == 0 && S_ISREG(st.st_mode);
+	const struct unpack_options options = {
+		.input = input,
+		.one_owner = im->engine->user_namespace,
+		.compressed_size = known ? (uint64_t)st.st_size : 0,
+	};
 	return layer_unpack(&im->stage, options, &im->unpack, e);
 }
 

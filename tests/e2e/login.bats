@@ -216,6 +216,10 @@ auth_of() {
 	refute_match "$output" secret
 	assert_equal "$(auth_of "$registry")" joe:secret
 	brig logout "$registry" >/dev/null
+	# Ctrl-C at the password leaves a terminal that shows what is typed.
+	output=$( (sleep 0.7; printf '\003'; sleep 0.7) | script -qec "'$BRIG' login -u joe $registry; echo \$?; stty -a" /dev/null)
+	assert_match "$output" "login was interrupted.*130.* echo "
+	assert_equal "$(jq -c .auths "$config")" "{}"
 	assert_run 0 brig login -u joe -p secret "$registry"
 	assert_match "$errors" "seen by other users"
 	brig logout "$registry" >/dev/null

@@ -34,15 +34,18 @@ fresh_place() {
 	esac
 }
 
+# The pool goes with its daemon: to destroy it, zfs-fuse may find busy for ever what was unmounted lazily.
 unmount_place() {
 	local mount
-	while [[ -e $work/zfs.pid ]] && zpool list -H bench >/dev/null 2>&1; do
-		# What brig frees after its command has ended is in the way for a moment.
-		for mount in $(awk '/ - fuse.zfs / { print $5 }' /proc/self/mountinfo | tac); do
-			umount -l "$mount"
-		done
-		zpool destroy -f bench 2>>"$work/stderr" || sleep 0.2
+	for mount in $(awk '/ - fuse.zfs / { print $5 }' /proc/self/mountinfo | tac); do
+		umount -l "$mount"
 	done
+	if [[ -e $work/zfs.pid ]]; then
+		kill -9 "$(cat "$work/zfs.pid")"
+		wait "$(cat "$work/zfs.pid")" 2>/dev/null
+		rm -f "$work/zfs.pid"
+		umount -l /var/lib/zfs /etc/zfs
+	fi
 	! mountpoint -q "$disk" || umount "$disk" || umount -l "$disk"
 }
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/json.h"
@@ -244,19 +244,6 @@ int credentials_find(
 
 /* ---- login and logout ---- */
 
-static void encode_base64(struct buf *out, const char *bytes, size_t length)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0; i < length; i += 3) {
-		uint32_t v = 0;
-		for (size_t k = 0; k < 3; k++)
-			v = v << 8 | (i + k < length ? (unsigned char)bytes[i + k] : 0);
-		for (size_t k = 0; k < 4; k++)
-			buf_append(out, i + k <= length ? &letters[v >> (18 - 6 * k) & 63] : "=", 1);
-	}
-}
-
 /* config.json as it is, under a lock on its folder. */
 struct editing {
 	char path[PATH_ROOM];
@@ -352,7 +339,7 @@ int credentials_store(struct arena *arena, const char *registry, const char *use
 				rc = write_config(&ed, registry, NULL, true, e);
 		} else {
 			buf_printf(&pair, "%s:%s", user, secret);
-			encode_base64(&auth, pair.data, pair.length);
+			base64_encode(&auth, pair.data, pair.length);
 			buf_append(&auth, "", 1);
 			rc = write_config(&ed, registry, auth.data, true, e);
 			explicit_bzero(pair.data, pair.length);

@@ -121,7 +121,8 @@ static int write_mounted(struct engine *engine, int folder, int fd, struct err *
 	return root < 0 ? -1 : write_root(root, fd, e);
 }
 
-static int export(struct engine *engine, const char *name, int fd, struct err *e)
+/* again: the engine was opened anew, for a container that was stopped. */
+static int export(struct engine *engine, const char *name, int fd, bool again, struct err *e)
 {
 	struct container container;
 
@@ -135,7 +136,7 @@ static int export(struct engine *engine, const char *name, int fd, struct err *e
 		return -1;
 	/* Trees that are whole can be mounted any number of times. */
 	bool inside = running && engine->store.driver->rootfs_changes;
-	if (inside && engine->user_namespace && geteuid() == 0)
+	if (inside && again)
 		return err_set(e, ERR_CONFLICT, 0, "container %s has just been started", name);
 	if (inside)
 		return write_running(engine, &container, fd, e);
@@ -150,7 +151,7 @@ static int export(struct engine *engine, const char *name, int fd, struct err *e
 	 * joined, and what was opened outside of it cannot be mounted in there. */
 	close_fd(&folder);
 	engine_close(engine);
-	return engine_open(engine, ENGINE_WRITE, e) < 0 ? -1 : export(engine, name, fd, e);
+	return engine_open(engine, ENGINE_WRITE, e) < 0 ? -1 : export(engine, name, fd, true, e);
 }
 
 int engine_export(struct engine *engine, const char *name, const char *path, int output, struct err *e)
@@ -158,11 +159,11 @@ int engine_export(struct engine *engine, const char *name, const char *path, int
 	struct new_file file;
 
 	if (!path)
-		return export(engine, name, output, e);
+		return export(engine, name, output, false, e);
 	int number = new_file_open(&file, path);
 	if (number < 0)
 		return err_errno(e, number, "cannot write %s", path);
-	if (export(engine, name, file.fd, e) < 0) {
+	if (export(engine, name, file.fd, false, e) < 0) {
 		new_file_drop(&file);
 		return -1;
 	}

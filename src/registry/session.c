@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/base64.h"
 #include "registry/answer.h"
 #include "registry/url.h"
 
@@ -105,29 +106,13 @@ bool session_is_alive(struct session *session, unsigned index)
 	return session->endpoints[index].alive;
 }
 
-static void encode_base64(struct buf *out, const char *bytes, size_t length)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	for (size_t i = 0; i < length; i += 3) {
-		size_t left = length - i;
-		uint32_t v = (uint32_t)(unsigned char)bytes[i] << 16;
-		if (left > 1)
-			v |= (uint32_t)(unsigned char)bytes[i + 1] << 8;
-		if (left > 2)
-			v |= (unsigned char)bytes[i + 2];
-		char four[4] = {letters[v >> 18], letters[v >> 12 & 63],
-			left > 1 ? letters[v >> 6 & 63] : '=', left > 2 ? letters[v & 63] : '='};
-		buf_append(out, four, 4);
-	}
-}
-
 /* "Basic ..." in out, for the endpoint's user. */
 static void make_basic(const struct net_endpoint *endpoint, struct buf *out)
 {
 	struct buf pair = {0};
 	buf_printf(&pair, "%s:%s", endpoint->user, endpoint->secret);
 	buf_string(out, "Basic ");
-	encode_base64(out, pair.data, pair.length);
+	base64_encode(out, pair.data, pair.length);
 	explicit_bzero(pair.data, pair.length);
 	buf_free(&pair);
 }
